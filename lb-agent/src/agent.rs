@@ -1,0 +1,223 @@
+//! The daemon: one loop over events. A failed probe's whole life is on this page.
+
+mod commands;
+mod interfaces;
+mod probes;
+mod snapshot;
+mod start;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result};
+use lb_common::address;
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    task::block_in_place,
+};
+
+pub use commands::{Command, Refusal};
+pub use snapshot::{Evidence, Held, Snapshot};
+pub use start::run;
+
+use crate::{
+    api::model::Changed,
+    config::Config,
+    dataplane::{Dataplane as _, kernel::Kernel},
+    failover::State,
+    health::{Health, Transition},
+    lock::Lock,
+    neighbour::Hops,
+    observed::{self, Observed},
+    operator::{Key, Operator},
+    reconcile::{
+        apply::apply,
+        plan::plan,
+        target::{Inputs, Target, target},
+    },
+};
+use interfaces::Interfaces;
+use probes::{Probes, Report};
+
+/// Everything that can happen to the agent.
+pub enum Event {
+    /// An operator wants something, and waits for the answer.
+    Command {
+        /// What.
+        command: Command,
+        /// Who, for the log.
+        by: String,
+        /// Where the answer goes.
+        reply: oneshot::Sender<Result<Changed, Refusal>>,
+    },
+    /// A probe came back, and waits to be told when to ask again.
+    Probe(Report),
+    /// Next hops changed.
+    Neighbours(Hops),
+    /// A moment has come at which something may be due.
+    Tick,
+    /// Re-read the file (SIGHUP).
+    Reload,
+    /// End; the kernel goes on forwarding.
+    Stop,
+}
+
+/// Time between ticks: how late a delayed failback or the end of a retired backend may be noticed.
+const TICK: Duration = Duration::from_millis(500);
+
+/// The agent's state.
+pub struct Agent {
+    config: Config,
+    path: PathBuf,
+    operator: Operator,
+    probes: Probes,
+    hops: Hops,
+    failover: BTreeMap<String, State>,
+    target: Target,
+    dataplane: Arc<Kernel>,
+    interfaces: Interfaces,
+    addresses: watch::Sender<BTreeSet<IpAddr>>,
+    snapshot: watch::Sender<Arc<Snapshot>>,
+    started: (Instant, jiff::Timestamp),
+    _pins: Lock,
+}
+
+impl Agent {
+    async fn serve(&mut self, mut events: mpsc::Receiver<Event>) -> Result<()> {
+        while let Some(event) = events.recv().await {
+            match event {
+                Event::Command { command: Command::Detach, by, reply } => {
+                    let removed = self.detach(&by);
+                    let gone = removed.is_ok();
+                    let _ = reply.send(removed);
+                    if gone {
+                        return Ok(());
+                    }
+                }
+                Event::Command { command, by, reply } => {
+                    let _ = reply.send(self.command(command, &by).await);
+                }
+                Event::Probe(report) => {
+                    if let Some((key, transition)) = self.probes.observe(report) {
+                        self.health_changed(&key, transition);
+                    }
+                    self.publish();
+                }
+                Event::Neighbours(hops) => {
+                    self.hops = hops;
+                    self.reconcile_or_log();
+                }
+                Event::Tick => self.tick(),
+                Event::Reload => {
+                    if let Err(refusal) = self.command(Command::Reload, "SIGHUP").await {
+                        tracing::error!("reload: {}", refusal.error);
+                    }
+                }
+                Event::Stop => {
+                    tracing::info!("stopping; the XDP program goes on forwarding (`lb detach` removes it)");
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn health_changed(&mut self, key: &Key, transition: Transition) {
+        let saw = self.probes.evidence(key).map(|evidence| evidence.saw.clone()).unwrap_or_default();
+        match transition.to {
+            Health::Down => tracing::warn!("{key}: {transition}: {saw}"),
+            Health::Up | Health::Unknown => tracing::info!("{key}: {transition}: {saw}"),
+        }
+        self.reconcile_or_log();
+    }
+
+    /// Looks whether a delayed failback is due or a retired backend has no flows left.
+    fn tick(&mut self) {
+        let now = self.now_ms();
+        let failback_due = self.config.services.iter().any(|service| {
+            let state = self.failover.get(&service.name);
+            state.and_then(|state| state.due_ms(service)).is_some_and(|due| due <= now)
+        });
+        if failback_due || self.target.retiring {
+            self.reconcile_or_log();
+        }
+    }
+
+    fn reconcile_or_log(&mut self) {
+        if let Err(error) = self.reconcile() {
+            tracing::error!("the maps stay as they are: {error:#}");
+        }
+    }
+
+    /// Makes the maps say what configuration, operator, probes and neighbours together mean.
+    fn reconcile(&mut self) -> Result<()> {
+        let mut failover = self.failover.clone();
+        let target = self.target_of(&self.config, &self.operator, &mut failover)?;
+        self.realise(target, failover)
+    }
+
+    fn target_of(
+        &self,
+        config: &Config,
+        operator: &Operator,
+        failover: &mut BTreeMap<String, State>,
+    ) -> Result<(Observed, Target)> {
+        let observed = observed::observe(&*self.dataplane);
+        let live = observed::live(&*self.dataplane, self.dataplane.now()?);
+        let health = self.probes.health();
+        let inputs = Inputs {
+            config,
+            operator,
+            health: &health,
+            hops: &self.hops,
+            observed: &observed,
+            live: Some(&live),
+            now_ms: self.now_ms(),
+        };
+        let target = target(&inputs, failover)?;
+        Ok((observed, target))
+    }
+
+    fn realise(&mut self, (observed, target): (Observed, Target), failover: BTreeMap<String, State>) -> Result<()> {
+        let actions = plan(&observed, &target)?;
+        // A grace waits for other CPUs: not a place for the reactor.
+        block_in_place(|| apply(&*self.dataplane, &actions)).context("the plan was not completed")?;
+        self.tell_changes(&target);
+        self.failover = failover;
+        self.addresses.send_if_modified(|addresses| {
+            let wanted = wanted_addresses(&self.config, &target);
+            let differs = *addresses != wanted;
+            *addresses = wanted;
+            differs
+        });
+        self.target = target;
+        self.publish();
+        Ok(())
+    }
+
+    /// One line for every service whose serving tier changes.
+    fn tell_changes(&self, target: &Target) {
+        for view in &target.views {
+            let before = self.target.views.iter().find(|former| former.name == view.name);
+            if before.is_some_and(|former| former.tier != view.tier) {
+                tracing::warn!("{}: {:?} backends serve now", view.name, view.tier);
+            }
+        }
+    }
+
+    fn now_ms(&self) -> u64 {
+        u64::try_from(self.started.0.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+/// Addresses whose next hops are needed: configured backends', and those that keep flows.
+fn wanted_addresses(config: &Config, target: &Target) -> BTreeSet<IpAddr> {
+    let configured = config.services.iter().flat_map(|service| service.backends.iter().map(|b| b.address));
+    let kept = target.backends.values().map(|(record, _)| address::to_ip(record.address));
+    configured.chain(kept).collect()
+}

@@ -1,0 +1,130 @@
+//! The interfaces the program is on.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use anyhow::Result;
+
+use super::Held;
+use crate::{
+    config::{Config, Interface},
+    dataplane::{
+        kernel::{Attached, Kernel, ifindex},
+        pins,
+    },
+    lock::Lock,
+    neighbour::xdp_mode,
+};
+
+#[derive(Debug)]
+struct Claimed {
+    ifindex: u32,
+    /// How the program runs there; empty until it was looked up.
+    mode: String,
+    _lock: Lock,
+}
+
+/// Interfaces by name.
+#[derive(Debug)]
+pub struct Interfaces {
+    pin_dir: PathBuf,
+    held: BTreeMap<String, Claimed>,
+}
+
+impl Interfaces {
+    /// Takes the locks of all interfaces; nothing is attached yet.
+    ///
+    /// # Errors
+    /// Where one is missing or served by another agent.
+    pub fn claim(config: &Config) -> Result<Self> {
+        let mut interfaces = Self { pin_dir: config.agent.pin_dir.clone(), held: BTreeMap::new() };
+        for interface in &config.interfaces {
+            interfaces.hold(interface)?;
+        }
+        Ok(interfaces)
+    }
+
+    fn hold(&mut self, interface: &Interface) -> Result<bool> {
+        let ifindex = ifindex(&interface.name)?;
+        if self.held.get(&interface.name).is_some_and(|held| held.ifindex == ifindex) {
+            return Ok(false);
+        }
+        let lock = Lock::interface(&interface.name, ifindex)?;
+        self.held.insert(interface.name.clone(), Claimed { ifindex, mode: String::new(), _lock: lock });
+        Ok(true)
+    }
+
+    /// Puts the program on every configured interface: anew, or in the place of an earlier agent's.
+    ///
+    /// # Errors
+    /// At the first interface that cannot have it.
+    pub fn attach(&self, kernel: &Kernel, config: &Config) -> Result<()> {
+        for interface in &config.interfaces {
+            tell(&interface.name, kernel.attach(&self.pin_dir, interface)?);
+        }
+        Ok(())
+    }
+
+    /// Puts the program on interfaces that a new configuration adds.
+    ///
+    /// # Errors
+    /// At the first that cannot have it.
+    pub fn add(&mut self, kernel: &Kernel, config: &Config) -> Result<Vec<String>> {
+        let mut added = Vec::new();
+        for interface in &config.interfaces {
+            if self.hold(interface)? {
+                let attached = kernel.attach(&self.pin_dir, interface);
+                if attached.is_err() {
+                    self.held.remove(&interface.name);
+                }
+                tell(&interface.name, attached?);
+                added.push(format!("interface {}: attached", interface.name));
+            }
+        }
+        Ok(added)
+    }
+
+    /// Takes the program off interfaces that are no longer configured, also an earlier agent's.
+    ///
+    /// # Errors
+    /// Where a pin cannot be removed.
+    pub fn remove_others(&mut self, config: &Config) -> Result<Vec<String>> {
+        let mut removed = Vec::new();
+        for name in pins::links(&self.pin_dir)? {
+            if !config.interfaces.iter().any(|interface| interface.name == name) {
+                removed.push(format!("removed {}", pins::remove_link(&self.pin_dir, &name)?));
+                self.held.remove(&name);
+            }
+        }
+        Ok(removed)
+    }
+
+    /// What readers see.
+    pub fn held(&self) -> Vec<Held> {
+        self.held
+            .iter()
+            .map(|(name, claimed)| Held {
+                name: name.clone(),
+                ifindex: claimed.ifindex,
+                mode: claimed.mode.clone(),
+            })
+            .collect()
+    }
+
+    /// Asks the kernel how the program runs on each interface.
+    ///
+    /// # Errors
+    /// Where netlink does not answer.
+    pub async fn look_up_modes(&mut self) -> Result<()> {
+        for claimed in self.held.values_mut() {
+            claimed.mode = xdp_mode(claimed.ifindex).await?;
+        }
+        Ok(())
+    }
+}
+
+fn tell(name: &str, attached: Attached) {
+    match attached {
+        Attached::Anew(mode) => tracing::info!("{name}: attached, {mode} XDP"),
+        Attached::Replaced => tracing::info!("{name}: took the place of the earlier program"),
+    }
+}

@@ -1,0 +1,85 @@
+//! What readers see of the agent: published whole, never waited for.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use super::Agent;
+use crate::{
+    config::Config,
+    health::Health,
+    neighbour::Hops,
+    operator::Key,
+    reconcile::target::ServiceView,
+};
+
+/// What was seen of one backend.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Evidence {
+    /// Health it led to.
+    pub health: Health,
+    /// Since when.
+    pub since: jiff::Timestamp,
+    /// What the last probe saw.
+    pub saw: String,
+    /// Consecutive outcomes against the health, and how many would change it.
+    pub streak: (u32, u32),
+}
+
+impl Evidence {
+    /// Nothing was seen since now.
+    pub fn nothing(health: Health) -> Self {
+        Self { health, since: jiff::Timestamp::now(), saw: String::new(), streak: (0, 0) }
+    }
+}
+
+/// One interface the program is on.
+#[derive(Clone, Debug)]
+pub struct Held {
+    /// Its name.
+    pub name: String,
+    /// Its index.
+    pub ifindex: u32,
+    /// `native` or `generic`, as the kernel says.
+    pub mode: String,
+}
+
+/// The agent's state at one moment.
+#[derive(Clone, Debug, Default)]
+pub struct Snapshot {
+    /// The configuration in force; none before the first.
+    pub config: Option<Config>,
+    /// The file it came from.
+    pub path: String,
+    /// When the agent started.
+    pub started: jiff::Timestamp,
+    /// Interfaces.
+    pub interfaces: Vec<Held>,
+    /// Services in the file's order.
+    pub services: Vec<ServiceView>,
+    /// What the probes saw.
+    pub evidence: BTreeMap<Key, Evidence>,
+    /// Next hops.
+    pub hops: Hops,
+}
+
+impl Agent {
+    /// Lets readers see the present state.
+    pub(super) fn publish(&self) {
+        let evidence = self
+            .target
+            .views
+            .iter()
+            .flat_map(|view| &view.backends)
+            .filter_map(|backend| Some((backend.key.clone(), self.probes.evidence(&backend.key)?.clone())))
+            .collect();
+        let snapshot = Snapshot {
+            config: Some(self.config.clone()),
+            path: self.path.display().to_string(),
+            started: self.started.1,
+            interfaces: self.interfaces.held(),
+            services: self.target.views.clone(),
+            evidence,
+            hops: self.hops.clone(),
+        };
+        self.snapshot.send_replace(Arc::new(snapshot));
+    }
+}

@@ -1,0 +1,202 @@
+//! From nothing, or from what an earlier agent left, to serving.
+
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result};
+use lb_common::note;
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::{mpsc, watch},
+    time::{MissedTickBehavior, interval},
+};
+
+use super::{Agent, Event, Snapshot, TICK, interfaces::Interfaces, probes::Probes, wanted_addresses};
+use crate::{
+    api,
+    config::Config,
+    dataplane::{
+        Dataplane as _, bpffs,
+        kernel::{Found, Kernel, Options},
+    },
+    failover::State,
+    health::Health,
+    lock::Lock,
+    neighbour::{Hops, Resolver},
+    observed::{self, Observed},
+    operator::{Key, Operator},
+    reconcile::target::Target,
+};
+
+/// How long the first start waits for next hops before it serves with those it has.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Events that may wait for the loop.
+const QUEUE: usize = 1024;
+
+/// Runs the agent of the file at `path` until it is told to stop.
+///
+/// # Errors
+/// Where it cannot start. What an earlier agent left goes on forwarding.
+pub async fn run(path: &Path) -> Result<()> {
+    let config = Config::load(path)?;
+    let mut operator = Operator::load(&config.agent.state)?;
+    let listener = api::socket::bind(&config.agent.api).await?;
+    bpffs::ensure(&config.agent.pin_dir)?;
+    let pins = Lock::pins(&config.agent.pin_dir)?;
+    let interfaces = Interfaces::claim(&config)?;
+    let (kernel, found, logger) = Kernel::load(Options {
+        pin_dir: &config.agent.pin_dir,
+        flows: config.agent.flows,
+        packet_log: config.agent.packet_log,
+    })?;
+    let dataplane = Arc::new(kernel);
+    let observed = observed::observe(&*dataplane);
+    if found == Found::Maps {
+        tracing::info!(
+            "found maps with {} services, {} backends, {} live flows",
+            observed.services.len(),
+            observed.backends.len(),
+            observed::live(&*dataplane, dataplane.now()?).flows
+        );
+    }
+    for dropped in operator.settle(&config) {
+        tracing::info!("{dropped}");
+    }
+
+    let (events, inbox) = mpsc::channel(QUEUE);
+    let (mut resolver, changes) = Resolver::open()?;
+    let addresses = wanted_addresses(&config, &Target::default());
+    let hops = resolver.settle(&addresses, PATIENCE).await;
+    for (ip, why) in hops.iter().filter_map(|(ip, hop)| Some((ip, hop.as_ref().err()?))) {
+        tracing::warn!("no next hop for {ip}: {why}");
+    }
+    let (addresses, wanted) = watch::channel(addresses);
+    let mut probes = Probes::new(events.clone());
+    probes.arrange(&config, &operator, &known_health(&observed));
+    let mut agent = Agent {
+        path: path.to_owned(),
+        operator,
+        probes,
+        hops,
+        failover: known_failover(&observed),
+        target: Target::default(),
+        dataplane: Arc::clone(&dataplane),
+        interfaces,
+        addresses,
+        snapshot: watch::Sender::new(Arc::new(Snapshot::default())),
+        started: (Instant::now(), jiff::Timestamp::now()),
+        config,
+        _pins: pins,
+    };
+    agent.reconcile().context("cannot write the maps")?;
+    agent.interfaces.attach(&agent.dataplane, &agent.config)?;
+    agent.interfaces.look_up_modes().await?;
+    agent.publish();
+    for removed in agent.interfaces.remove_others(&agent.config)? {
+        tracing::info!("{removed}");
+    }
+
+    let (found, fresh) = mpsc::channel::<Hops>(1);
+    tokio::spawn(resolver.watch(changes, wanted, found));
+    tokio::spawn(forward_hops(fresh, events.clone()));
+    tokio::spawn(tick(events.clone()));
+    signals(&events)?;
+    if let Some(logger) = logger {
+        tokio::spawn(packet_log(logger));
+    }
+    let reader = api::Reader { snapshot: agent.snapshot.subscribe(), dataplane };
+    if let Some(address) = agent.config.agent.metrics {
+        api::serve_metrics(address, reader.clone()).await?;
+    }
+    let served = api::serve(listener, reader, events);
+    tracing::info!(
+        "serving {} services on {}; API at {}",
+        agent.config.services.len(),
+        agent.interfaces.held().iter().map(|held| format!("{} ({})", held.name, held.mode)).collect::<Vec<_>>().join(", "),
+        agent.config.agent.api.display()
+    );
+    let ended = agent.serve(inbox).await;
+    served.finish().await;
+    api::socket::remove(&agent.config.agent.api);
+    ended
+}
+
+fn known_health(observed: &Observed) -> BTreeMap<Key, Health> {
+    let health = |number| match number {
+        1 => Health::Up,
+        2 => Health::Down,
+        _ => Health::Unknown,
+    };
+    observed
+        .backends
+        .values()
+        .map(|(_, seen)| (Key::new(note::text(&seen.service), note::text(&seen.name)), health(seen.health)))
+        .collect()
+}
+
+fn known_failover(observed: &Observed) -> BTreeMap<String, State> {
+    observed
+        .services
+        .values()
+        .map(|service| {
+            let state = State { on_backup: service.note.on_backup == 1, active_since_ms: None };
+            (note::text(&service.note.name).to_owned(), state)
+        })
+        .collect()
+}
+
+async fn forward_hops(mut fresh: mpsc::Receiver<Hops>, events: mpsc::Sender<Event>) {
+    while let Some(hops) = fresh.recv().await {
+        if events.send(Event::Neighbours(hops)).await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn tick(events: mpsc::Sender<Event>) {
+    let mut ticks = interval(TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        if events.send(Event::Tick).await.is_err() {
+            return;
+        }
+    }
+}
+
+fn signals(events: &mpsc::Sender<Event>) -> Result<()> {
+    let kinds = [
+        (SignalKind::terminate(), false),
+        (SignalKind::interrupt(), false),
+        (SignalKind::hangup(), true),
+    ];
+    for (kind, reloads) in kinds {
+        let mut signals = signal(kind)?;
+        let events = events.clone();
+        tokio::spawn(async move {
+            while signals.recv().await.is_some() {
+                let event = if reloads { Event::Reload } else { Event::Stop };
+                if events.send(event).await.is_err() {
+                    return;
+                }
+            }
+        });
+    }
+    Ok(())
+}
+
+/// Time between looks into the packet log.
+const LOG_LOOK: Duration = Duration::from_millis(100);
+
+async fn packet_log(mut logger: aya_log::EbpfLogger<&'static dyn log::Log>) {
+    let mut looks = interval(LOG_LOOK);
+    loop {
+        looks.tick().await;
+        logger.flush();
+    }
+}

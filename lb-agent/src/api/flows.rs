@@ -1,0 +1,69 @@
+//! The flow table, for people.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context as _, Result};
+use lb_common::{Flow, Service, TCP, address, note};
+
+use super::{Reader, model::FlowStatus};
+use crate::{
+    dataplane::Dataplane as _,
+    observed::{flows as table, is_live, observe},
+};
+
+/// Live flows, of one service if one is named; `None` where there is no such service.
+///
+/// # Errors
+/// Where a map cannot be read.
+pub fn flows(reader: &Reader, service: Option<&str>) -> Result<Option<Vec<FlowStatus>>> {
+    let dataplane = &*reader.dataplane;
+    let observed = observe(dataplane);
+    let names: BTreeMap<u32, &str> =
+        observed.services.iter().map(|(number, s)| (*number, note::text(&s.note.name))).collect();
+    if service.is_some_and(|wanted| !names.values().any(|name| *name == wanted)) {
+        return Ok(None);
+    }
+    let now = dataplane.now()?;
+    let hz = u64::from(observed.control.hz.max(1));
+    let mut flows = Vec::new();
+    for (tag, flow) in table(dataplane) {
+        let Some(held) = observed.services.get(&flow.service) else { continue };
+        let name = names.get(&flow.service).copied().unwrap_or_default();
+        let wanted = service.is_none_or(|wanted| wanted == name);
+        let current = observed.backends.get(&tag.backend()).filter(|(b, _)| b.incarnation == tag.incarnation());
+        let Some((_, backend)) = current else { continue };
+        if !wanted || !live(&flow, &held.record, observed.control.hz, now) {
+            continue;
+        }
+        let ticks = |since: u32| u64::from(now.wrapping_sub(since)) * 1000 / hz;
+        flows.push(FlowStatus {
+            service: name.into(),
+            backend: note::text(&backend.name).into(),
+            protocol: if flow.key.protocol == u32::from(TCP) { "tcp" } else { "udp" }.into(),
+            client: end(flow.key.client, flow.key.client_port()),
+            vip: end(flow.key.vip, flow.key.vip_port()),
+            state: state(&flow).context("a flow has an unknown state")?.into(),
+            idle_ms: ticks(flow.seen),
+            age_ms: ticks(flow.born),
+        });
+    }
+    flows.sort_by(|a, b| (&a.service, &a.client, &a.vip).cmp(&(&b.service, &b.client, &b.vip)));
+    Ok(Some(flows))
+}
+
+fn live(flow: &Flow, service: &Service, hz: u32, now: u32) -> bool {
+    is_live(flow, service, hz, now)
+}
+
+fn end(ip: lb_common::Address, port: u16) -> String {
+    std::net::SocketAddr::new(address::to_ip(ip), port).to_string()
+}
+
+fn state(flow: &Flow) -> Option<&'static str> {
+    match flow.state {
+        Flow::OPENING => Some("opening"),
+        Flow::OPEN => Some("open"),
+        Flow::CLOSED => Some("closed"),
+        _ => None,
+    }
+}

@@ -1,0 +1,133 @@
+//! The maps and programs in the kernel.
+
+mod attach;
+mod load;
+
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, MutexGuard, atomic::AtomicU64},
+};
+
+use anyhow::{Context as _, Result, anyhow};
+use aya::{
+    Ebpf, TestRun as _, TestRunOptions,
+    maps::{MapData, PerCpuArray, PerCpuValues},
+    programs::Xdp,
+};
+use rustix::thread::{MembarrierCommand, membarrier};
+use lb_common::{
+    Event, Explained, Map, Reason,
+    counters::{self, BackendCounts, PacketsBytes},
+    maps::DRY_RUN,
+    memory::{Memory, read},
+};
+
+pub use attach::{Attached, Mode, ifindex};
+pub use load::{Found, Options};
+
+use super::{BackendCount, Dataplane, DryRun, mapped::Mapped};
+use crate::api::model::Count;
+
+/// The loaded object, its maps in memory.
+pub struct Kernel {
+    maps: Vec<Mapped>,
+    counters: Mutex<PerCpuArray<MapData, PacketsBytes>>,
+    backend_counters: Mutex<PerCpuArray<MapData, BackendCounts>>,
+    events: Mutex<PerCpuArray<MapData, u64>>,
+    // One dry run at a time: its outcome lies in one map entry.
+    ebpf: Mutex<Ebpf>,
+    cpus: usize,
+}
+
+impl Memory for Kernel {
+    fn words(&self, map: Map) -> &[AtomicU64] {
+        self.maps[map as usize].words()
+    }
+}
+
+impl Dataplane for Kernel {
+    /// `membarrier(MEMBARRIER_CMD_GLOBAL)` is `synchronize_rcu()` (kernel/sched/membarrier.c), and an XDP program
+    /// runs inside an RCU read-side critical section.
+    fn grace(&self) -> Result<()> {
+        membarrier(MembarrierCommand::Global)
+            .context("membarrier: cannot wait for packets under way")
+    }
+
+    fn counts(&self, service: u32) -> Result<BTreeMap<Reason, Count>> {
+        let mut counts = BTreeMap::new();
+        let counters = lock(&self.counters)?;
+        for reason in Reason::ALL {
+            let values = counters.get(&counters::index(service, *reason), 0)?;
+            let count = values.iter().fold(Count::default(), |sum, [packets, bytes]| Count {
+                packets: sum.packets + packets,
+                bytes: sum.bytes + bytes,
+            });
+            if count.packets > 0 {
+                counts.insert(*reason, count);
+            }
+        }
+        Ok(counts)
+    }
+
+    fn backend_count(&self, backend: u16) -> Result<BackendCount> {
+        let values = lock(&self.backend_counters)?.get(&u32::from(backend), 0)?;
+        Ok(values.iter().fold(BackendCount::default(), |sum, [packets, bytes, new, _]| BackendCount {
+            forwarded: Count {
+                packets: sum.forwarded.packets + packets,
+                bytes: sum.forwarded.bytes + bytes,
+            },
+            new_flows: sum.new_flows + new,
+        }))
+    }
+
+    fn events(&self) -> Result<BTreeMap<Event, u64>> {
+        let events = lock(&self.events)?;
+        Event::ALL
+            .iter()
+            .map(|event| Ok((*event, events.get(&(*event as u32), 0)?.iter().sum())))
+            .collect()
+    }
+
+    fn forget_service(&self, service: u32) -> Result<()> {
+        for reason in Reason::ALL {
+            let zeros = PerCpuValues::try_from(vec![[0, 0]; self.cpus])?;
+            lock(&self.counters)?.set(counters::index(service, *reason), zeros, 0)?;
+        }
+        Ok(())
+    }
+
+    fn forget_backend(&self, backend: u16) -> Result<()> {
+        let zeros = PerCpuValues::try_from(vec![[0; 4]; self.cpus])?;
+        lock(&self.backend_counters)?.set(u32::from(backend), zeros, 0)?;
+        Ok(())
+    }
+
+    fn dry_run(&self, frame: &[u8]) -> Result<DryRun> {
+        let mut ebpf = lock(&self.ebpf)?;
+        let program: &mut Xdp = program(&mut ebpf, DRY_RUN)?;
+        let mut out = vec![0; frame.len() + 64];
+        let result = program.test_run(TestRunOptions {
+            data_in: Some(frame),
+            data_out: Some(&mut out),
+            ..TestRunOptions::default()
+        })?;
+        let explained: Explained = read(self.words(Map::Explained), 0).context("no dry run map")?;
+        Ok(DryRun {
+            action: result.return_value,
+            explained,
+        })
+    }
+}
+
+fn program<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut Xdp> {
+    ebpf.program_mut(name)
+        .with_context(|| format!("the object has no program {name}"))?
+        .try_into()
+        .with_context(|| format!("{name} is no XDP program"))
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> Result<MutexGuard<'_, T>> {
+    mutex
+        .lock()
+        .map_err(|_| anyhow!("a thread that held the maps has panicked; restart the agent"))
+}

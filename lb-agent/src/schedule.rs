@@ -1,0 +1,3 @@
+//! Pure: weights in, the table from which the packet path takes new flows' backends out.
+
+pub mod round_robin;

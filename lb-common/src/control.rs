@@ -1,0 +1,27 @@
+//! The one record that holds what every packet needs first.
+
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+/// Global state of the data path. 64 bytes; the map has this one entry.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Control {
+    /// [`crate::ABI_VERSION`] of the build that made the maps.
+    pub abi_version: u32,
+    /// Which of the two listener tables is in force: 0 or 1. Flipped by one store of word 0.
+    pub listener_side: u32,
+    /// Number of buckets of each listener table, minus one; a power of two minus one.
+    pub listener_mask: [u32; 2],
+    /// Hash seed of each listener table, chosen so that no bucket overflows.
+    pub listener_seed: [u64; 2],
+    /// Hash seed of the flow table; random, so that nobody outside can aim at a bucket.
+    pub flow_seed: u64,
+    /// Number of buckets of the flow table, minus one; a power of two minus one.
+    pub flow_mask: u32,
+    /// A flow's `seen` is stored again only when it is this many ticks old, so that hits rarely write.
+    pub seen_step: u32,
+    /// Ticks (jiffies) per second.
+    pub hz: u32,
+    /// Zero.
+    pub reserved: [u8; 12],
+}

@@ -1,0 +1,286 @@
+//! The maps.
+#![expect(unsafe_code, reason = "this is the door to the maps")]
+
+use core::{
+    arch::asm,
+    intrinsics::{AtomicOrdering, atomic_cxchg, atomic_xadd},
+    mem::offset_of,
+    ptr,
+};
+
+use aya_ebpf::{
+    bindings::BPF_F_MMAPABLE,
+    helpers::generated::bpf_jiffies64,
+    macros::map,
+    maps::{Array, PerCpuArray},
+};
+use lb_common::{
+    Backend, BackendNote, Control, Cursor, Event, Explained, Flow, FlowTag, ListenerBucket, Map,
+    Reason, RingChunk, Service, ServiceNote,
+    counters::{self, BackendCounts, PacketsBytes},
+    flow::{self, FlowTags},
+    maps::{COUNTERS_ENTRIES, DEFAULT_FLOW_BUCKETS, EVENTS_ENTRIES, MAX_BACKENDS},
+    service::CHUNK,
+};
+
+use crate::{tables::Tables, verdict::Outcome, verdict::Verdict};
+
+const MMAPABLE: u32 = BPF_F_MMAPABLE;
+
+const fn entries(map: Map) -> u32 {
+    map.entries(DEFAULT_FLOW_BUCKETS)
+}
+
+#[map(name = "LB_CONTROL")]
+static CONTROL: Array<Control> = Array::with_max_entries(entries(Map::Control), MMAPABLE);
+#[map(name = "LB_LISTENERS")]
+static LISTENERS: Array<ListenerBucket> =
+    Array::with_max_entries(entries(Map::Listeners), MMAPABLE);
+#[map(name = "LB_SERVICES")]
+static SERVICES: Array<Service> = Array::with_max_entries(entries(Map::Services), MMAPABLE);
+#[map(name = "LB_CURSORS")]
+static CURSORS: Array<Cursor> = Array::with_max_entries(entries(Map::Cursors), MMAPABLE);
+#[map(name = "LB_RING")]
+static RING: Array<RingChunk> = Array::with_max_entries(entries(Map::Ring), MMAPABLE);
+#[map(name = "LB_BACKENDS")]
+static BACKENDS: Array<Backend> = Array::with_max_entries(entries(Map::Backends), MMAPABLE);
+#[map(name = "LB_FLOW_TAGS")]
+static FLOW_TAGS: Array<FlowTags> = Array::with_max_entries(entries(Map::FlowTags), MMAPABLE);
+#[map(name = "LB_FLOWS")]
+static FLOWS: Array<Flow> = Array::with_max_entries(entries(Map::Flows), MMAPABLE);
+#[map(name = "LB_SVC_NOTES")]
+static SERVICE_NOTES: Array<ServiceNote> =
+    Array::with_max_entries(entries(Map::ServiceNotes), MMAPABLE);
+#[map(name = "LB_BE_NOTES")]
+static BACKEND_NOTES: Array<BackendNote> =
+    Array::with_max_entries(entries(Map::BackendNotes), MMAPABLE);
+#[map(name = "LB_EXPLAINED")]
+static EXPLAINED: Array<Explained> = Array::with_max_entries(entries(Map::Explained), MMAPABLE);
+#[map(name = "LB_COUNTERS")]
+static COUNTERS: PerCpuArray<PacketsBytes> = PerCpuArray::with_max_entries(COUNTERS_ENTRIES, 0);
+#[map(name = "LB_BE_COUNTERS")]
+static BACKEND_COUNTERS: PerCpuArray<BackendCounts> =
+    PerCpuArray::with_max_entries(MAX_BACKENDS, 0);
+#[map(name = "LB_EVENTS")]
+static EVENTS: PerCpuArray<u64> = PerCpuArray::with_max_entries(EVENTS_ENTRIES, 0);
+
+/// The maps of the object; with `DRY` they are only read.
+pub struct KernelTables<const DRY: bool>;
+
+/// Leaves the outcome of a dry run where the agent reads it.
+#[inline(always)]
+pub fn explain(outcome: &Outcome, ingress: u32) {
+    if let Some(explained) = EXPLAINED.get_ptr_mut(0) {
+        let value = Explained {
+            reason: outcome.reason as u32,
+            service: outcome.service,
+            backend: outcome.backend.map_or(Explained::NO_BACKEND, u32::from),
+            ifindex: match outcome.verdict {
+                Verdict::Redirect(ifindex) => ifindex,
+                Verdict::Tx => ingress,
+                Verdict::Pass | Verdict::Drop => 0,
+            },
+            now: KernelTables::<true>.now(),
+            reserved: 0,
+        };
+        // SAFETY: the pointer is to an element of the map, which the kernel never frees while the program is
+        // loaded; the agent runs one dry run at a time.
+        unsafe { explained.write(value) };
+    }
+}
+
+#[inline(always)]
+fn copy<T: Copy>(array: &Array<T>, index: u32) -> Option<T> {
+    let element = array.get_ptr(index)?;
+    // SAFETY: the pointer is to an element of the map, valid while the program runs. The agent may be writing
+    // it: every field is an integer, so a mixed copy is still a value (see `lb_common`).
+    Some(unsafe { element.read() })
+}
+
+impl<const DRY: bool> Tables for KernelTables<DRY> {
+    const DRY_RUN: bool = DRY;
+
+    #[inline(always)]
+    fn control(&self) -> Option<Control> {
+        copy(&CONTROL, 0)
+    }
+
+    #[inline(always)]
+    fn listeners(&self, index: u32) -> Option<ListenerBucket> {
+        copy(&LISTENERS, index)
+    }
+
+    #[inline(always)]
+    fn service(&self, number: u32) -> Option<Service> {
+        copy(&SERVICES, number)
+    }
+
+    #[inline(always)]
+    fn slot(&self, slot: u32) -> Option<u16> {
+        let chunk = RING.get_ptr(slot / CHUNK)?;
+        let at = (slot % CHUNK) as usize;
+        // SAFETY: `at` is below the chunk's length; the element is valid while the program runs.
+        Some(unsafe { chunk.cast::<u16>().add(at).read() })
+    }
+
+    #[inline(always)]
+    fn backend(&self, number: u16) -> Option<Backend> {
+        copy(&BACKENDS, u32::from(number))
+    }
+
+    #[inline(always)]
+    fn take_ticket(&self, service: u32, side: u32) -> Option<u64> {
+        let cursor = CURSORS.get_ptr_mut(service)?;
+        let ticket = cursor.cast::<u64>().wrapping_add((side & 1) as usize);
+        // SAFETY: `tickets` lies at the start of a cursor and has two entries; the element is valid while the
+        // program runs and aligned to 8 bytes as every array element is.
+        Some(unsafe {
+            if DRY {
+                ptr::read_volatile(ticket)
+            } else {
+                atomic_xadd::<u64, u64, { AtomicOrdering::SeqCst }>(ticket, 1)
+            }
+        })
+    }
+
+    #[inline(always)]
+    fn tags(&self, bucket: u32) -> Option<FlowTags> {
+        let tags = FLOW_TAGS.get_ptr(bucket)?.cast::<u64>();
+        let mut copy = FlowTags::default();
+        let mut way = 0;
+        while way < copy.len() {
+            // SAFETY: `way` is below the number of tags of a bucket; each is one aligned word, read whole.
+            copy[way] = unsafe { ptr::read_volatile(tags.add(way)) };
+            way += 1;
+        }
+        Some(copy)
+    }
+
+    #[inline(always)]
+    fn tag(&self, bucket: u32, way: u32) -> Option<FlowTag> {
+        let tag = tag(bucket, way)?;
+        // SAFETY: `tag` points to one aligned word of the map, valid while the program runs.
+        Some(FlowTag(unsafe { ptr::read_volatile(tag) }))
+    }
+
+    #[inline(always)]
+    fn claim(&self, bucket: u32, way: u32, seen: FlowTag) -> bool {
+        let Some(tag) = tag(bucket, way) else {
+            return false;
+        };
+        // SAFETY: `tag` points to one aligned word of the map, valid while the program runs.
+        let (_, claimed) = unsafe {
+            atomic_cxchg::<u64, { AtomicOrdering::SeqCst }, { AtomicOrdering::SeqCst }>(
+                tag,
+                seen.0,
+                FlowTag::CLAIMED.0,
+            )
+        };
+        claimed
+    }
+
+    #[inline(always)]
+    fn publish(&self, bucket: u32, way: u32, published: FlowTag) {
+        if let Some(tag) = tag(bucket, way) {
+            // SAFETY: as in `claim`; this CPU holds the claim, so nobody else writes the word.
+            unsafe { ptr::write_volatile(tag, published.0) };
+        }
+    }
+
+    #[inline(always)]
+    fn flow(&self, bucket: u32, way: u32) -> Option<Flow> {
+        copy(&FLOWS, index(bucket, way))
+    }
+
+    #[inline(always)]
+    fn set_flow(&self, bucket: u32, way: u32, flow: &Flow) {
+        if let Some(entry) = FLOWS.get_ptr_mut(index(bucket, way)) {
+            // SAFETY: the pointer is to an element of the map, valid while the program runs; the caller holds
+            // the claim on this way.
+            unsafe { entry.write(*flow) };
+        }
+    }
+
+    #[inline(always)]
+    fn set_seen(&self, bucket: u32, way: u32, seen: u32) {
+        set_word(bucket, way, offset_of!(Flow, seen), seen);
+    }
+
+    #[inline(always)]
+    fn set_state(&self, bucket: u32, way: u32, state: u32) {
+        set_word(bucket, way, offset_of!(Flow, state), state);
+    }
+
+    #[inline(always)]
+    fn now(&self) -> u32 {
+        // SAFETY: the helper takes nothing and cannot fail.
+        (unsafe { bpf_jiffies64() }) as u32
+    }
+
+    #[inline(always)]
+    fn opaque<T: Copy>(&self, value: T) -> T {
+        const { assert!(size_of::<T>() <= 8) }
+        let mut word = 0_u64;
+        // SAFETY: the value's bytes go into the word and come out of it; two exclusive ors with the same register
+        // leave it as it was.
+        unsafe {
+            ptr::from_mut(&mut word).cast::<T>().write(value);
+            asm!(
+                "{word} ^= {any}",
+                "{word} ^= {any}",
+                word = inlateout(reg) word,
+                any = in(reg) bpf_jiffies64(),
+                options(nostack, nomem, pure),
+            );
+            ptr::from_ref(&word).cast::<T>().read()
+        }
+    }
+
+    #[inline(always)]
+    fn count(&self, service: u32, reason: Reason, bytes: u64) {
+        if let Some(counter) = COUNTERS.get_ptr_mut(counters::index(service, reason)) {
+            // SAFETY: the element is this CPU's own, and XDP programs do not interrupt each other on a CPU.
+            let counter = unsafe { &mut *counter };
+            counter[0] += 1;
+            counter[1] += bytes;
+        }
+    }
+
+    #[inline(always)]
+    fn count_backend(&self, backend: u16, bytes: u64, new: bool) {
+        if let Some(counter) = BACKEND_COUNTERS.get_ptr_mut(u32::from(backend)) {
+            // SAFETY: as in `count`.
+            let counter = unsafe { &mut *counter };
+            counter[0] += 1;
+            counter[1] += bytes;
+            counter[2] += u64::from(new);
+        }
+    }
+
+    #[inline(always)]
+    fn count_event(&self, event: Event) {
+        if let Some(counter) = EVENTS.get_ptr_mut(event as u32) {
+            // SAFETY: as in `count`.
+            unsafe { *counter += 1 };
+        }
+    }
+}
+
+#[inline(always)]
+fn index(bucket: u32, way: u32) -> u32 {
+    bucket.wrapping_mul(flow::WAYS).wrapping_add(way)
+}
+
+#[inline(always)]
+fn tag(bucket: u32, way: u32) -> Option<*mut u64> {
+    let tags = FLOW_TAGS.get_ptr_mut(bucket)?;
+    Some(tags.cast::<u64>().wrapping_add((way % flow::WAYS) as usize))
+}
+
+#[inline(always)]
+fn set_word(bucket: u32, way: u32, offset: usize, value: u32) {
+    if let Some(entry) = FLOWS.get_ptr_mut(index(bucket, way)) {
+        // SAFETY: `offset` is that of a `u32` field of `Flow`; the element is valid while the program runs.
+        unsafe { ptr::write_volatile(entry.cast::<u8>().add(offset).cast::<u32>(), value) };
+    }
+}

@@ -1,0 +1,4 @@
+//! The only code that edits bytes.
+
+pub mod dsr;
+pub mod reset;

@@ -1,0 +1,84 @@
+//! A real web server on a backend.
+
+use std::{fs, path::Path, time::Duration};
+
+use anyhow::{Context as _, Result};
+
+use super::{Lab, Process, wait_until};
+
+/// nginx in the namespace of a backend; it ends with the value.
+#[derive(Debug)]
+pub struct Nginx {
+    process: Process,
+}
+
+impl Nginx {
+    /// Starts nginx on port 80 of all addresses of `node`, and waits until it listens.
+    ///
+    /// `/` answers `NAME` and a line feed, `/healthz` answers `ok`, `/big` sends `big_bytes` bytes of zeroes.
+    ///
+    /// # Errors
+    /// nginx is missing, refuses its configuration or does not listen within ten seconds.
+    pub fn start(lab: &Lab, node: &str, name: &str, big_bytes: u64) -> Result<Self> {
+        let home = lab.run_dir().join(format!("nginx-{name}"));
+        let context = || format!("preparing {}", home.display());
+        fs::create_dir_all(&home).with_context(context)?;
+        // A hole, so that its size costs nothing.
+        fs::File::create(home.join("big"))
+            .and_then(|file| file.set_len(big_bytes))
+            .with_context(context)?;
+        let conf = home.join("nginx.conf");
+        fs::write(&conf, configuration(&home, name)).with_context(context)?;
+        let errors = lab.run_dir().join(format!("nginx-{name}.log"));
+        let args = [Path::new("-e"), &errors, Path::new("-c"), &conf];
+        let mut process = Process::start(lab.command(node, "nginx", args), &errors)?;
+        let listening = || fs::exists(home.join("pid")).unwrap_or(false);
+        let what = format!("nginx `{name}` to listen");
+        wait_until(Duration::from_secs(10), &what, || {
+            listening() || !process.is_running()
+        })?;
+        anyhow::ensure!(
+            process.is_running(),
+            "nginx `{name}` ended at once (Debian: apt-get install nginx-light):\n{}",
+            process.log().trim()
+        );
+        Ok(Self { process })
+    }
+
+    /// Its process: to kill it, stop it or read its log.
+    pub fn process(&mut self) -> &mut Process {
+        &mut self.process
+    }
+}
+
+fn configuration(home: &Path, name: &str) -> String {
+    let home = home.display();
+    format!(
+        r#"
+# One process in the foreground: its end is the server's end.
+daemon off;
+master_process off;
+pid {home}/pid;
+events {{ worker_connections 16384; }}
+http {{
+    access_log off;
+    default_type text/plain;
+    sendfile on;
+    keepalive_timeout 1h;
+    keepalive_requests 1000000000;
+    client_body_temp_path {home}/body;
+    proxy_temp_path {home}/proxy;
+    fastcgi_temp_path {home}/fastcgi;
+    uwsgi_temp_path {home}/uwsgi;
+    scgi_temp_path {home}/scgi;
+    server {{
+        listen 0.0.0.0:80 backlog=4096;
+        listen [::]:80 ipv6only=on backlog=4096;
+        location = / {{ return 200 "{name}\n"; }}
+        location = /healthz {{ return 200 "ok"; }}
+        location = /big {{ root {home}; }}
+    }}
+}}
+"#
+    )
+}

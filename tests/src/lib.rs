@@ -1,0 +1,3 @@
+//! Throw-away networks for the demo and for end-to-end tests.
+
+pub mod lab;
