@@ -91,7 +91,11 @@ impl Agent {
     async fn serve(&mut self, mut events: mpsc::Receiver<Event>) -> Result<()> {
         while let Some(event) = events.recv().await {
             match event {
-                Event::Command { command: Command::Detach, by, reply } => {
+                Event::Command {
+                    command: Command::Detach,
+                    by,
+                    reply,
+                } => {
                     let removed = self.detach(&by);
                     let gone = removed.is_ok();
                     let _ = reply.send(removed);
@@ -109,7 +113,7 @@ impl Agent {
                     self.publish();
                 }
                 Event::Neighbours(hops) => {
-                    self.hops = hops;
+                    self.learn(hops);
                     self.reconcile_or_log();
                 }
                 Event::Tick => self.tick(),
@@ -119,7 +123,9 @@ impl Agent {
                     }
                 }
                 Event::Stop => {
-                    tracing::info!("stopping; the XDP program goes on forwarding (`lb detach` removes it)");
+                    tracing::info!(
+                        "stopping; the XDP program goes on forwarding (`lb detach` removes it)"
+                    );
                     return Ok(());
                 }
             }
@@ -127,8 +133,21 @@ impl Agent {
         Ok(())
     }
 
+    /// Takes in next hops; an address that was not wanted yet when they were looked up keeps what is known of it.
+    fn learn(&mut self, hops: Hops) {
+        let former = std::mem::replace(&mut self.hops, hops);
+        let wanted = self.addresses.borrow();
+        for (ip, hop) in former.into_iter().filter(|(ip, _)| wanted.contains(ip)) {
+            self.hops.entry(ip).or_insert(hop);
+        }
+    }
+
     fn health_changed(&mut self, key: &Key, transition: Transition) {
-        let saw = self.probes.evidence(key).map(|evidence| evidence.saw.clone()).unwrap_or_default();
+        let saw = self
+            .probes
+            .evidence(key)
+            .map(|evidence| evidence.saw.clone())
+            .unwrap_or_default();
         match transition.to {
             Health::Down => tracing::warn!("{key}: {transition}: {saw}"),
             Health::Up | Health::Unknown => tracing::info!("{key}: {transition}: {saw}"),
@@ -141,7 +160,9 @@ impl Agent {
         let now = self.now_ms();
         let failback_due = self.config.services.iter().any(|service| {
             let state = self.failover.get(&service.name);
-            state.and_then(|state| state.due_ms(service)).is_some_and(|due| due <= now)
+            state
+                .and_then(|state| state.due_ms(service))
+                .is_some_and(|due| due <= now)
         });
         if failback_due || self.target.retiring {
             self.reconcile_or_log();
@@ -183,10 +204,15 @@ impl Agent {
         Ok((observed, target))
     }
 
-    fn realise(&mut self, (observed, target): (Observed, Target), failover: BTreeMap<String, State>) -> Result<()> {
+    fn realise(
+        &mut self,
+        (observed, target): (Observed, Target),
+        failover: BTreeMap<String, State>,
+    ) -> Result<()> {
         let actions = plan(&observed, &target)?;
         // A grace waits for other CPUs: not a place for the reactor.
-        block_in_place(|| apply(&*self.dataplane, &actions)).context("the plan was not completed")?;
+        block_in_place(|| apply(&*self.dataplane, &actions))
+            .context("the plan was not completed")?;
         self.tell_changes(&target);
         self.failover = failover;
         self.addresses.send_if_modified(|addresses| {
@@ -203,7 +229,11 @@ impl Agent {
     /// One line for every service whose serving tier changes.
     fn tell_changes(&self, target: &Target) {
         for view in &target.views {
-            let before = self.target.views.iter().find(|former| former.name == view.name);
+            let before = self
+                .target
+                .views
+                .iter()
+                .find(|former| former.name == view.name);
             if before.is_some_and(|former| former.tier != view.tier) {
                 tracing::warn!("{}: {:?} backends serve now", view.name, view.tier);
             }
@@ -217,7 +247,13 @@ impl Agent {
 
 /// Addresses whose next hops are needed: configured backends', and those that keep flows.
 fn wanted_addresses(config: &Config, target: &Target) -> BTreeSet<IpAddr> {
-    let configured = config.services.iter().flat_map(|service| service.backends.iter().map(|b| b.address));
-    let kept = target.backends.values().map(|(record, _)| address::to_ip(record.address));
+    let configured = config
+        .services
+        .iter()
+        .flat_map(|service| service.backends.iter().map(|b| b.address));
+    let kept = target
+        .backends
+        .values()
+        .map(|(record, _)| address::to_ip(record.address));
     configured.chain(kept).collect()
 }

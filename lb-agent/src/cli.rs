@@ -8,13 +8,21 @@ mod flows;
 mod status;
 mod table;
 
-use std::{io, path::PathBuf, process::ExitCode};
+use std::{
+    io::{self, IsTerminal as _},
+    path::PathBuf,
+    process::ExitCode,
+};
 
 use anyhow::{Result, anyhow};
 use clap::{Args, Parser, Subcommand};
 
 use crate::{
-    agent, api::model::Intent, client::{Client, NoAgent}, config::ConfigErrors, operator::Key,
+    agent,
+    api::model::Intent,
+    client::{Client, NoAgent},
+    config::ConfigErrors,
+    operator::Key,
 };
 
 /// Exit code: refused or failed, and nothing has changed.
@@ -31,7 +39,13 @@ const NO_AGENT: u8 = 3;
 )]
 struct Cli {
     /// The agent's socket.
-    #[arg(long, global = true, env = "LB_API", default_value = "/run/lb/lb.sock", value_name = "SOCKET")]
+    #[arg(
+        long,
+        global = true,
+        env = "LB_API",
+        default_value = "/run/lb/lb.sock",
+        value_name = "SOCKET"
+    )]
     api: PathBuf,
     #[command(subcommand)]
     verb: Verb,
@@ -56,8 +70,10 @@ enum Verb {
     #[command(after_help = "Example: lb status web")]
     Status(status::Status),
     /// Show a backend's weight, or set it while traffic flows.
-    #[command(after_help = "Examples: lb weight web/web-1\n          lb weight web/web-1 50\n          lb weight web/web-1 25%\n\n\
-        A weight is 0 (no new flows) to 256; a percentage is of the weight in the file. It lasts over restarts, until the file changes that weight.")]
+    #[command(
+        after_help = "Examples: lb weight web/web-1\n          lb weight web/web-1 50\n          lb weight web/web-1 25%\n\n\
+        A weight is 0 (no new flows) to 256; a percentage is of the weight in the file. It lasts over restarts, until the file changes that weight."
+    )]
     Weight {
         /// Backend.
         #[arg(value_name = "SERVICE/BACKEND", value_parser = key)]
@@ -89,8 +105,10 @@ enum Verb {
         json: bool,
     },
     /// Where a packet would go and why, asked of the loaded program.
-    #[command(after_help = "Examples: lb explain 198.51.100.7:40000 192.0.2.10:80\n          \
-        lb explain [2001:db8::7]:40000 [2001:db8::10]:53/udp")]
+    #[command(
+        after_help = "Examples: lb explain 198.51.100.7:40000 192.0.2.10:80\n          \
+        lb explain [2001:db8::7]:40000 [2001:db8::10]:53/udp"
+    )]
     Explain {
         /// The client.
         #[arg(value_name = "SRC:PORT")]
@@ -110,7 +128,9 @@ enum Verb {
         json: bool,
     },
     /// Remove XDP program, links and maps, end the agent, and say what was removed.
-    #[command(after_help = "Examples: lb detach\n          lb detach --pin-dir /sys/fs/bpf/lb   (where no agent runs)")]
+    #[command(
+        after_help = "Examples: lb detach\n          lb detach --pin-dir /sys/fs/bpf/lb   (where no agent runs)"
+    )]
     Detach {
         /// Where the pins are, if no agent runs.
         #[arg(long, default_value = "/sys/fs/bpf/lb", value_name = "DIR")]
@@ -133,14 +153,24 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     match run(cli) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) if error.downcast_ref::<io::Error>().is_some_and(is_broken_pipe) => ExitCode::SUCCESS,
+        Err(error)
+            if error
+                .downcast_ref::<io::Error>()
+                .is_some_and(is_broken_pipe) =>
+        {
+            ExitCode::SUCCESS
+        }
         Err(error) => {
             // A file's mistakes are a list with a form of its own.
             match error.downcast_ref::<ConfigErrors>() {
                 Some(mistakes) => eprintln!("{mistakes}"),
                 None => eprintln!("lb: {error:#}"),
             }
-            let code = if error.is::<NoAgent>() { NO_AGENT } else { REFUSED };
+            let code = if error.is::<NoAgent>() {
+                NO_AGENT
+            } else {
+                REFUSED
+            };
             ExitCode::from(code)
         }
     }
@@ -148,7 +178,10 @@ pub fn main() -> ExitCode {
 
 fn run(cli: Cli) -> Result<()> {
     let client = Client::new(&cli.api);
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?;
     runtime.block_on(async {
         match cli.verb {
             Verb::Agent(config) => {
@@ -157,14 +190,20 @@ fn run(cli: Cli) -> Result<()> {
             }
             Verb::Check { config, json } => check::check(&config.config, json),
             Verb::Status(wanted) => status::status(&client, &wanted).await,
-            Verb::Weight { backend, weight, json } => change::weight(&client, &backend, weight, json).await,
+            Verb::Weight {
+                backend,
+                weight,
+                json,
+            } => change::weight(&client, &backend, weight, json).await,
             Verb::Drain(wanted) => change::intent(&client, &wanted, Intent::Drain).await,
             Verb::Ready(wanted) => change::intent(&client, &wanted, Intent::Ready).await,
             Verb::Maint(wanted) => change::intent(&client, &wanted, Intent::Maint).await,
             Verb::Flows { service, json } => flows::flows(&client, service.as_deref(), json).await,
-            Verb::Explain { source, destination, json } => {
-                explain::explain(&client, &source, &destination, json).await
-            }
+            Verb::Explain {
+                source,
+                destination,
+                json,
+            } => explain::explain(&client, &source, &destination, json).await,
             Verb::Reload { json } => change::reload(&client, json).await,
             Verb::Detach { pin_dir, json } => detach::detach(&client, &pin_dir, json).await,
         }
@@ -175,12 +214,19 @@ fn run(cli: Cli) -> Result<()> {
 fn log() {
     let filter = tracing_subscriber::EnvFilter::try_from_env("LB_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .with_target(false)
+        .init();
 }
 
 fn key(text: &str) -> Result<Key> {
     match text.split_once('/') {
-        Some((service, backend)) if !service.is_empty() && !backend.is_empty() => Ok(Key::new(service, backend)),
+        Some((service, backend)) if !service.is_empty() && !backend.is_empty() => {
+            Ok(Key::new(service, backend))
+        }
         _ => Err(anyhow!("write SERVICE/BACKEND, such as web/web-1")),
     }
 }

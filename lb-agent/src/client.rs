@@ -25,7 +25,10 @@ impl fmt::Display for NoAgent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { socket, error } = self;
         if error.kind() == io::ErrorKind::PermissionDenied {
-            return write!(f, "the socket {socket} is its owner's alone: run this with sudo");
+            return write!(
+                f,
+                "the socket {socket} is its owner's alone: run this with sudo"
+            );
         }
         write!(
             f,
@@ -83,10 +86,12 @@ impl Client {
 
     async fn send(&self, method: Method, path: &str, body: Bytes) -> Result<Bytes> {
         let socket = self.socket.display();
-        let stream = UnixStream::connect(&self.socket).await.map_err(|error| NoAgent {
-            socket: socket.to_string(),
-            error,
-        })?;
+        let stream = UnixStream::connect(&self.socket)
+            .await
+            .map_err(|error| NoAgent {
+                socket: socket.to_string(),
+                error,
+            })?;
         let (mut sender, connection) =
             hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
         let driver = tokio::spawn(connection);

@@ -79,13 +79,28 @@ mod tests {
              [[service.backend]]\nname = \"db-1\"\naddress = \"10.0.1.11\"\n\
              [[service.backend]]\nname = \"db-2\"\naddress = \"10.0.1.12\"\nbackup = true\n"
         );
-        Config::parse(&text, "test.toml").unwrap().services.remove(0)
+        Config::parse(&text, "test.toml")
+            .unwrap()
+            .services
+            .remove(0)
     }
 
-    const BOTH: Usable = Usable { active: true, backup: true };
-    const ACTIVE: Usable = Usable { active: true, backup: false };
-    const BACKUP: Usable = Usable { active: false, backup: true };
-    const NEITHER: Usable = Usable { active: false, backup: false };
+    const BOTH: Usable = Usable {
+        active: true,
+        backup: true,
+    };
+    const ACTIVE: Usable = Usable {
+        active: true,
+        backup: false,
+    };
+    const BACKUP: Usable = Usable {
+        active: false,
+        backup: true,
+    };
+    const NEITHER: Usable = Usable {
+        active: false,
+        backup: false,
+    };
 
     /// One story per line: `usable at time -> tier`, told to one state.
     fn story(service: &Service, steps: &[(Usable, u64, Tier)]) {

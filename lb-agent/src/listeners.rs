@@ -36,33 +36,70 @@ pub fn build(listeners: &[Listener]) -> Result<Table> {
     )
 }
 
+/// Moves that one listener may cause before the seed is given up.
+const MOVES: usize = 200;
+
 fn place(listeners: &[Listener], count: usize, seed: u64) -> Option<Vec<ListenerBucket>> {
+    let both: Vec<[usize; 2]> = listeners
+        .iter()
+        .map(|listener| choices(listener, count, seed))
+        .collect();
+    let mut held: Vec<Vec<usize>> = vec![Vec::with_capacity(2); count];
+    for listener in 0..listeners.len() {
+        settle(listener, &both, &mut held)?;
+    }
     let mut buckets = vec![ListenerBucket::default(); count];
-    for listener in listeners {
-        let hash = hash::listener(&listener.address, listener.port, u32::from(listener.protocol), seed);
-        let first = hash as usize & (count - 1);
-        let second = (hash >> 32) as usize & (count - 1);
-        if put(&mut buckets[first], listener) {
-            continue;
+    for (number, held) in held.iter().enumerate() {
+        for (entry, listener) in held.iter().enumerate() {
+            let flags = buckets[number].entries[entry].flags | listeners[*listener].flags;
+            let stored = Listener {
+                flags,
+                ..listeners[*listener]
+            };
+            buckets[number].entries[entry] = stored;
+            let [first, _] = both[*listener];
+            if first != number {
+                buckets[first].entries[0].flags |= Listener::OVERFLOW;
+            }
         }
-        if !put(&mut buckets[second], listener) {
-            return None;
-        }
-        buckets[first].entries[0].flags |= Listener::OVERFLOW;
     }
     Some(buckets)
 }
 
-fn put(bucket: &mut ListenerBucket, listener: &Listener) -> bool {
-    match bucket.entries.iter_mut().find(|entry| entry.protocol == 0) {
-        Some(entry) => {
-            // The first entry may already say that its bucket overflowed.
-            let flags = entry.flags | listener.flags;
-            *entry = Listener { flags, ..*listener };
-            true
+/// The two buckets a listener may stand in.
+fn choices(listener: &Listener, count: usize, seed: u64) -> [usize; 2] {
+    let Listener {
+        address,
+        port,
+        protocol,
+        ..
+    } = listener;
+    let hash = hash::listener(address, *port, u32::from(*protocol), seed);
+    [
+        hash as usize & (count - 1),
+        (hash >> 32) as usize & (count - 1),
+    ]
+}
+
+/// Puts a listener into its first bucket, else its second, else into its first in place of another one, which then
+/// goes to its own other bucket (cuckoo hashing, Pagh and Rodler 2001).
+fn settle(mut listener: usize, both: &[[usize; 2]], held: &mut [Vec<usize>]) -> Option<()> {
+    let mut bucket = both[listener][0];
+    for turn in 0..MOVES {
+        let [first, second] = both[listener];
+        if let Some(free) = [bucket, first, second]
+            .into_iter()
+            .find(|b| held[*b].len() < 2)
+        {
+            held[free].push(listener);
+            return Some(());
         }
-        None => false,
+        let homeless = std::mem::replace(&mut held[bucket][turn % 2], listener);
+        let [first, second] = both[homeless];
+        bucket = if bucket == first { second } else { first };
+        listener = homeless;
     }
+    None
 }
 
 #[cfg(test)]
@@ -86,20 +123,28 @@ mod tests {
     /// The packet path's look-up, in its words.
     fn find(table: &Table, wanted: &Listener) -> Option<u32> {
         let mask = table.buckets.len() - 1;
-        let hash = hash::listener(&wanted.address, wanted.port, u32::from(wanted.protocol), table.seed);
+        let hash = hash::listener(
+            &wanted.address,
+            wanted.port,
+            u32::from(wanted.protocol),
+            table.seed,
+        );
         let among = |bucket: &ListenerBucket| {
             bucket
                 .entries
                 .iter()
                 .find(|entry| {
-                    (entry.address, entry.port, entry.protocol) == (wanted.address, wanted.port, wanted.protocol)
+                    (entry.address, entry.port, entry.protocol)
+                        == (wanted.address, wanted.port, wanted.protocol)
                 })
                 .map(|entry| entry.service)
         };
         let first = &table.buckets[hash as usize & mask];
         among(first).or_else(|| {
             let overflowed = first.entries[0].flags & Listener::OVERFLOW != 0;
-            overflowed.then(|| among(&table.buckets[(hash >> 32) as usize & mask])).flatten()
+            overflowed
+                .then(|| among(&table.buckets[(hash >> 32) as usize & mask]))
+                .flatten()
         })
     }
 

@@ -24,8 +24,13 @@ impl Lock {
     /// # Errors
     /// Where another agent has it: its pid is named.
     pub fn interface(name: &str, ifindex: u32) -> Result<Self> {
-        let namespace = fs::metadata("/proc/self/ns/net").context("cannot see the network namespace")?.ino();
-        Self::take(&format!("interface-{namespace}-{ifindex}"), &format!("interface {name}"))
+        let namespace = fs::metadata("/proc/self/ns/net")
+            .context("cannot see the network namespace")?
+            .ino();
+        Self::take(
+            &format!("interface-{namespace}-{ifindex}"),
+            &format!("interface {name}"),
+        )
     }
 
     /// Takes the lock of a pin directory, which exists.
@@ -54,7 +59,10 @@ impl Lock {
             Err(TryLockError::WouldBlock) => {
                 let mut pid = String::new();
                 file.read_to_string(&mut pid)?;
-                bail!("{what} is served by the agent with pid {}: stop that one first", pid.trim());
+                bail!(
+                    "{what} is served by the agent with pid {}: stop that one first",
+                    pid.trim()
+                );
             }
             Err(TryLockError::Error(error)) => {
                 return Err(error).with_context(|| format!("cannot lock {}", path.display()));

@@ -13,7 +13,9 @@ use rtnetlink::{
     Handle, MulticastGroup, RouteMessageBuilder,
     packet_route::{
         link::{LinkAttribute, LinkXdp, XdpAttached},
-        neighbour::{NeighbourAddress, NeighbourAttribute, NeighbourFlags, NeighbourMessage, NeighbourState},
+        neighbour::{
+            NeighbourAddress, NeighbourAttribute, NeighbourFlags, NeighbourMessage, NeighbourState,
+        },
         route::{RouteAddress, RouteAttribute, RouteMessage, RouteType, RouteVia},
     },
 };
@@ -80,7 +82,13 @@ impl Resolver {
                 }
             }
         });
-        Ok((Self { handle, asked: BTreeMap::new() }, changes))
+        Ok((
+            Self {
+                handle,
+                asked: BTreeMap::new(),
+            },
+            changes,
+        ))
     }
 
     /// Resolves `addresses` again whenever the network changes, and hands over what is new, until nobody listens.
@@ -146,9 +154,14 @@ impl Resolver {
         neighbours: &BTreeMap<(u32, IpAddr), Neighbour>,
     ) -> Result<Hop, String> {
         let (ifindex, via) = self.route(ip).await?;
-        let link = links.get(&ifindex).ok_or_else(|| format!("its interface {ifindex} has gone"))?;
+        let link = links
+            .get(&ifindex)
+            .ok_or_else(|| format!("its interface {ifindex} has gone"))?;
         let Some(source) = link.mac else {
-            return Err(format!("{} has no MAC address: direct return needs Ethernet", link.name));
+            return Err(format!(
+                "{} has no MAC address: direct return needs Ethernet",
+                link.name
+            ));
         };
         if !link.up {
             return Err(format!("{} is down", link.name));
@@ -161,16 +174,29 @@ impl Resolver {
             _ => self.ask(ifindex, via, LOOK_AGAIN).await,
         }
         match known {
-            Some(mac) => Ok(Hop { ifindex, interface: link.name.clone(), source, mac }),
-            None => Err(format!("{via} does not answer {} on {}", asks(via), link.name)),
+            Some(mac) => Ok(Hop {
+                ifindex,
+                interface: link.name.clone(),
+                source,
+                mac,
+            }),
+            None => Err(format!(
+                "{via} does not answer {} on {}",
+                asks(via),
+                link.name
+            )),
         }
     }
 
     /// Interface and next hop of the route to `ip`.
     async fn route(&self, ip: IpAddr) -> Result<(u32, IpAddr), String> {
         let message = match ip {
-            IpAddr::V4(v4) => RouteMessageBuilder::<Ipv4Addr>::new().destination_prefix(v4, 32).build(),
-            IpAddr::V6(v6) => RouteMessageBuilder::<Ipv6Addr>::new().destination_prefix(v6, 128).build(),
+            IpAddr::V4(v4) => RouteMessageBuilder::<Ipv4Addr>::new()
+                .destination_prefix(v4, 32)
+                .build(),
+            IpAddr::V6(v6) => RouteMessageBuilder::<Ipv6Addr>::new()
+                .destination_prefix(v6, 128)
+                .build(),
         };
         let routes = self.handle.route().get(message).execute();
         let mut routes = std::pin::pin!(routes);
@@ -181,7 +207,9 @@ impl Resolver {
             Ok(Ok(None)) | Err(_) => return Err(format!("no route to {ip}")),
         };
         if route.header.kind == RouteType::Local {
-            return Err(format!("{ip} is this host's own address: a backend is another host"));
+            return Err(format!(
+                "{ip} is this host's own address: a backend is another host"
+            ));
         }
         let mut ifindex = None;
         let mut via = ip;
@@ -195,14 +223,20 @@ impl Resolver {
                 _ => {}
             }
         }
-        ifindex.map(|index| (index, via)).ok_or_else(|| format!("the route to {ip} names no interface"))
+        ifindex
+            .map(|index| (index, via))
+            .ok_or_else(|| format!("the route to {ip} names no interface"))
     }
 
     /// Has the kernel resolve or confirm a neighbour (NTF_USE, as if a packet had been sent), not too often.
     async fn ask(&mut self, ifindex: u32, ip: IpAddr, patience: Duration) {
         let now = Instant::now();
         self.asked.retain(|_, at| now.duration_since(*at) < CONFIRM);
-        if self.asked.get(&(ifindex, ip)).is_some_and(|at| now.duration_since(*at) < patience) {
+        if self
+            .asked
+            .get(&(ifindex, ip))
+            .is_some_and(|at| now.duration_since(*at) < patience)
+        {
             return;
         }
         self.asked.insert((ifindex, ip), now);
@@ -248,16 +282,19 @@ pub async fn xdp_mode(ifindex: u32) -> Result<String> {
     let link = links.try_next().await;
     driver.abort();
     let link = link?.context("the interface has gone")?;
-    let mode = link.attributes.iter().find_map(|attribute| match attribute {
-        LinkAttribute::Xdp(parts) => parts.iter().find_map(|part| match part {
-            LinkXdp::Attached(XdpAttached::Driver) => Some("native"),
-            LinkXdp::Attached(XdpAttached::SocketBuffer) => Some("generic"),
-            LinkXdp::Attached(XdpAttached::Hardware) => Some("hardware"),
-            LinkXdp::Attached(XdpAttached::Multiple) => Some("multiple"),
+    let mode = link
+        .attributes
+        .iter()
+        .find_map(|attribute| match attribute {
+            LinkAttribute::Xdp(parts) => parts.iter().find_map(|part| match part {
+                LinkXdp::Attached(XdpAttached::Driver) => Some("native"),
+                LinkXdp::Attached(XdpAttached::SocketBuffer) => Some("generic"),
+                LinkXdp::Attached(XdpAttached::Hardware) => Some("hardware"),
+                LinkXdp::Attached(XdpAttached::Multiple) => Some("multiple"),
+                _ => None,
+            }),
             _ => None,
-        }),
-        _ => None,
-    });
+        });
     Ok(mode.unwrap_or("none").into())
 }
 
@@ -280,7 +317,10 @@ impl From<&rtnetlink::packet_route::link::LinkMessage> for Link {
         let mut link = Self {
             name: message.header.index.to_string(),
             mac: None,
-            up: message.header.flags.contains(LinkFlags::Up | LinkFlags::Running),
+            up: message
+                .header
+                .flags
+                .contains(LinkFlags::Up | LinkFlags::Running),
         };
         for attribute in &message.attributes {
             match attribute {
@@ -308,9 +348,15 @@ impl Neighbour {
         let mut mac = None;
         for attribute in &message.attributes {
             match attribute {
-                NeighbourAttribute::Destination(NeighbourAddress::Inet(v4)) => ip = Some(IpAddr::from(*v4)),
-                NeighbourAttribute::Destination(NeighbourAddress::Inet6(v6)) => ip = Some(IpAddr::from(*v6)),
-                NeighbourAttribute::LinkLayerAddress(address) => mac = address.as_slice().try_into().ok(),
+                NeighbourAttribute::Destination(NeighbourAddress::Inet(v4)) => {
+                    ip = Some(IpAddr::from(*v4))
+                }
+                NeighbourAttribute::Destination(NeighbourAddress::Inet6(v6)) => {
+                    ip = Some(IpAddr::from(*v6))
+                }
+                NeighbourAttribute::LinkLayerAddress(address) => {
+                    mac = address.as_slice().try_into().ok()
+                }
                 _ => {}
             }
         }
@@ -320,8 +366,18 @@ impl Neighbour {
             NeighbourState::Reachable | NeighbourState::Permanent | NeighbourState::Noarp
         );
         let usable = confirmed
-            || matches!(state, NeighbourState::Stale | NeighbourState::Delay | NeighbourState::Probe);
-        Some((ip?, Self { mac, usable, confirmed }))
+            || matches!(
+                state,
+                NeighbourState::Stale | NeighbourState::Delay | NeighbourState::Probe
+            );
+        Some((
+            ip?,
+            Self {
+                mac,
+                usable,
+                confirmed,
+            },
+        ))
     }
 }
 

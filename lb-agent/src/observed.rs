@@ -4,8 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use lb_common::{
     Address, Backend, BackendNote, Control, Flow, FlowTag, Listener, ListenerBucket, Map, Ring,
-    RingChunk, Service, ServiceNote, TCP,
-    listener,
+    RingChunk, Service, ServiceNote, TCP, listener,
     maps::{MAX_BACKENDS, MAX_SERVICES},
     memory::{Memory, read},
     service::CHUNK,
@@ -46,18 +45,31 @@ pub fn observe(memory: &dyn Memory) -> Observed {
         ..Observed::default()
     };
     for number in 1..MAX_SERVICES {
-        let Some(record) = read::<Service>(memory.words(Map::Services), number) else { break };
+        let Some(record) = read::<Service>(memory.words(Map::Services), number) else {
+            break;
+        };
         if record.flags & Service::USED == 0 {
             continue;
         }
         if let Some(note) = read(memory.words(Map::ServiceNotes), number) {
             let slots = slots(memory, record.rings[(record.side & 1) as usize]);
-            observed.services.insert(number, ObservedService { record, note, slots });
+            observed.services.insert(
+                number,
+                ObservedService {
+                    record,
+                    note,
+                    slots,
+                },
+            );
         }
     }
     for number in 0..MAX_BACKENDS {
-        let Some(record) = read::<Backend>(memory.words(Map::Backends), number) else { break };
-        let Ok(index) = u16::try_from(number) else { break };
+        let Some(record) = read::<Backend>(memory.words(Map::Backends), number) else {
+            break;
+        };
+        let Ok(index) = u16::try_from(number) else {
+            break;
+        };
         if record.is(Backend::USED) {
             if let Some(note) = read(memory.words(Map::BackendNotes), number) {
                 observed.backends.insert(index, (record, note));
@@ -86,7 +98,11 @@ const CLOSED_LINGERS_S: u32 = 10;
 /// Whether a flow may still carry packets at tick `now`.
 pub fn is_live(flow: &Flow, service: &Service, hz: u32, now: u32) -> bool {
     let idle = now.wrapping_sub(flow.seen);
-    let limit = if flow.key.protocol == u32::from(TCP) { service.tcp_idle } else { service.udp_idle };
+    let limit = if flow.key.protocol == u32::from(TCP) {
+        service.tcp_idle
+    } else {
+        service.udp_idle
+    };
     let closed = flow.state == Flow::CLOSED && idle >= CLOSED_LINGERS_S.saturating_mul(hz);
     !closed && idle < limit
 }
@@ -107,13 +123,14 @@ pub fn live(memory: &dyn Memory, now: u32) -> Live {
     let mut services: BTreeMap<u32, Service> = BTreeMap::new();
     let mut live = Live::default();
     for (tag, flow) in flows(memory) {
-        let service = services.entry(flow.service).or_insert_with(|| {
-            read(memory.words(Map::Services), flow.service).unwrap_or_default()
-        });
+        let service = services
+            .entry(flow.service)
+            .or_insert_with(|| read(memory.words(Map::Services), flow.service).unwrap_or_default());
         if is_live(&flow, service, control.hz, now) && current(memory, tag) {
             *live.backends.entry(tag.backend()).or_default() += 1;
             let key = &flow.key;
-            live.destinations.insert((key.vip, key.vip_port_ne(), key.protocol));
+            live.destinations
+                .insert((key.vip, key.vip_port_ne(), key.protocol));
             live.flows += 1;
         }
     }
@@ -131,7 +148,9 @@ fn slots(memory: &dyn Memory, ring: Ring) -> Vec<u16> {
     let mut slots = Vec::with_capacity(ring.len as usize);
     let mut chunk = ring.base / CHUNK;
     while slots.len() < ring.len as usize {
-        let Some(entry) = read::<RingChunk>(memory.words(Map::Ring), chunk) else { break };
+        let Some(entry) = read::<RingChunk>(memory.words(Map::Ring), chunk) else {
+            break;
+        };
         slots.extend(entry.iter().take(ring.len as usize - slots.len()));
         chunk += 1;
     }
@@ -151,4 +170,3 @@ fn listeners(memory: &dyn Memory, control: &Control) -> Vec<Listener> {
         })
         .collect()
 }
-

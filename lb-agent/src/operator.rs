@@ -3,11 +3,7 @@
 //! A changed weight remembers what the file said when it was changed: it lasts until the file says something else.
 
 use std::{
-    collections::BTreeMap,
-    fs, io,
-    io::Write as _,
-    os::unix::fs::OpenOptionsExt as _,
-    path::Path,
+    collections::BTreeMap, fs, io, io::Write as _, os::unix::fs::OpenOptionsExt as _, path::Path,
 };
 
 use anyhow::{Context as _, Result};
@@ -70,7 +66,9 @@ struct Entry {
 impl Operator {
     /// The weight in force where the file says `configured`.
     pub fn weight(&self, key: &Key, configured: u16) -> u16 {
-        self.weights.get(key).map_or(configured, |weight| weight.value)
+        self.weights
+            .get(key)
+            .map_or(configured, |weight| weight.value)
     }
 
     /// What is wanted of a backend.
@@ -103,21 +101,25 @@ impl Operator {
             .services
             .iter()
             .flat_map(|service| {
-                service.backends.iter().map(|backend| (Key::new(&service.name, &backend.name), backend.weight))
+                service
+                    .backends
+                    .iter()
+                    .map(|backend| (Key::new(&service.name, &backend.name), backend.weight))
             })
             .collect();
         let mut dropped = Vec::new();
-        self.weights.retain(|key, weight| match configured.get(key) {
-            Some(now) if *now == weight.configured => true,
-            Some(now) => {
-                dropped.push(format!(
-                    "{key}: weight {} -> {now}, because the file changed it from {}",
-                    weight.value, weight.configured
-                ));
-                false
-            }
-            None => false,
-        });
+        self.weights
+            .retain(|key, weight| match configured.get(key) {
+                Some(now) if *now == weight.configured => true,
+                Some(now) => {
+                    dropped.push(format!(
+                        "{key}: weight {} -> {now}, because the file changed it from {}",
+                        weight.value, weight.configured
+                    ));
+                    false
+                }
+                None => false,
+            });
         self.intents.retain(|key, _| configured.contains_key(key));
         dropped
     }
@@ -130,10 +132,15 @@ impl Operator {
         let text = match fs::read_to_string(path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
-            Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
+            Err(error) => {
+                return Err(error).with_context(|| format!("cannot read {}", path.display()));
+            }
         };
         let entries: Vec<Entry> = serde_json::from_str(&text).with_context(|| {
-            format!("{} is not a state file of lb: move it away to start without run-time changes", path.display())
+            format!(
+                "{} is not a state file of lb: move it away to start without run-time changes",
+                path.display()
+            )
         })?;
         let mut operator = Self::default();
         for entry in entries {
@@ -153,7 +160,8 @@ impl Operator {
     /// # Errors
     /// Where it cannot be written; the former file is then still there.
     pub fn save(&self, path: &Path) -> Result<()> {
-        let keys: std::collections::BTreeSet<&Key> = self.weights.keys().chain(self.intents.keys()).collect();
+        let keys: std::collections::BTreeSet<&Key> =
+            self.weights.keys().chain(self.intents.keys()).collect();
         let entries: Vec<Entry> = keys
             .into_iter()
             .map(|key| Entry {
@@ -170,8 +178,12 @@ impl Operator {
         }
         let fresh = path.with_extension("new");
         let write = || -> io::Result<()> {
-            let mut file =
-                fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
+            let mut file = fs::OpenOptions::new()
+                .write(true)
+                .create(true)
+                .truncate(true)
+                .mode(0o600)
+                .open(&fresh)?;
             file.write_all(text.as_bytes())?;
             file.sync_all()?;
             fs::rename(&fresh, path)

@@ -106,7 +106,9 @@ impl FlowKey {
 }
 
 /// What is remembered of one flow. 64 bytes: one cache line.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
 #[repr(C)]
 pub struct Flow {
     /// Whose packets these are.

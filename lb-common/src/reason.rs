@@ -36,7 +36,7 @@ reasons! {
         FlowHit = "flow_hit",
         /// Forwarded: first packet of a flow, the scheduler chose.
         FlowNew = "flow_new",
-        /// Forwarded: a SYN on the five-tuple of a finished or stale flow, the scheduler chose anew.
+        /// Forwarded: a SYN or a datagram on the five-tuple of a flow that has ended, the scheduler chose anew.
         FlowReused = "flow_reused",
         /// Forwarded: its flow's backend may not serve it any more, the scheduler chose anew.
         FlowMoved = "flow_moved",

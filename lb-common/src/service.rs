@@ -3,7 +3,9 @@
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// Where a ring lies: slots `base..base + len` of the ring map. One word, read whole.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
 #[repr(C)]
 pub struct Ring {
     /// First slot; a multiple of [`CHUNK`].
@@ -13,7 +15,9 @@ pub struct Ring {
 }
 
 /// One service. 64 bytes: one cache line.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
 #[repr(C)]
 pub struct Service {
     /// Which of `rings` is in force: 0 or 1. Flipped by one store of word 0.
@@ -36,7 +40,9 @@ impl Service {
 }
 
 /// The next ticket of each side of a service. 64 bytes, so that services share no line.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
 #[repr(C)]
 pub struct Cursor {
     /// Tickets handed out; slot = ticket modulo ring length.

@@ -28,9 +28,11 @@ mod tests {
 
     #[test]
     fn the_example_of_rfc_1071() {
-        let words =
-            [[0x00, 0x01, 0xf2, 0x03], [0xf4, 0xf5, 0xf6, 0xf7]].map(u32::from_ne_bytes);
-        assert_eq!(finish(add(0, &words)).to_ne_bytes(), (!0xddf2_u16).to_be_bytes());
+        let words = [[0x00, 0x01, 0xf2, 0x03], [0xf4, 0xf5, 0xf6, 0xf7]].map(u32::from_ne_bytes);
+        assert_eq!(
+            finish(add(0, &words)).to_ne_bytes(),
+            (!0xddf2_u16).to_be_bytes()
+        );
     }
 
     #[test]

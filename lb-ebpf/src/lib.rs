@@ -6,7 +6,10 @@
 #![cfg_attr(target_arch = "bpf", no_std)]
 #![cfg_attr(
     target_arch = "bpf",
-    expect(internal_features, reason = "BPF atomics with a result exist only as intrinsics"),
+    expect(
+        internal_features,
+        reason = "BPF atomics with a result exist only as intrinsics"
+    ),
     feature(core_intrinsics, asm_experimental_arch)
 )]
 

@@ -1,13 +1,14 @@
 //! BPF entry: wrap the context, take the packet down the road, turn the verdict into an XDP action.
 #![no_std]
 #![no_main]
-#![expect(unsafe_code, reason = "the kernel calls these by name and reads the licence section")]
+#![expect(missing_docs, reason = "the xdp macro keeps the documentation inside")]
+#![expect(
+    unsafe_code,
+    reason = "the kernel calls these by name and reads the licence section"
+)]
 
 use aya_ebpf::{
-    bindings::xdp_action,
-    helpers::generated::bpf_redirect,
-    macros::xdp,
-    programs::XdpContext,
+    bindings::xdp_action, helpers::generated::bpf_redirect, macros::xdp, programs::XdpContext,
 };
 use aya_log_ebpf::{debug, warn};
 use lb_common::Reason;

@@ -47,7 +47,9 @@ impl Parsed {
 /// Reads the headers, or says why the packet is none of ours.
 #[inline(always)]
 pub fn parse<P: Packet>(packet: &P) -> Result<Parsed, Exit> {
-    let header = packet.header::<{ ethernet::LEN }>(0).ok_or(Exit::drop(Reason::Truncated))?;
+    let header = packet
+        .header::<{ ethernet::LEN }>(0)
+        .ok_or(Exit::drop(Reason::Truncated))?;
     if ethernet::is_group(&header) {
         return Err(Exit::pass(Reason::NotUnicast));
     }
@@ -62,7 +64,9 @@ pub fn parse<P: Packet>(packet: &P) -> Result<Parsed, Exit> {
 #[inline(always)]
 fn parse_v4<P: Packet>(packet: &P) -> Result<Parsed, Exit> {
     const AT: usize = ethernet::LEN;
-    let ip = packet.header::<{ ipv4::LEN }>(AT).ok_or(Exit::drop(Reason::Truncated))?;
+    let ip = packet
+        .header::<{ ipv4::LEN }>(AT)
+        .ok_or(Exit::drop(Reason::Truncated))?;
     let header_len = ipv4::header_len(&ip);
     if ipv4::version(&ip) != 4 || header_len < ipv4::LEN {
         return Err(Exit::drop(Reason::BadIpHeader));
@@ -95,7 +99,9 @@ fn parse_v4<P: Packet>(packet: &P) -> Result<Parsed, Exit> {
 #[inline(always)]
 fn parse_v6<P: Packet>(packet: &P) -> Result<Parsed, Exit> {
     const AT: usize = ethernet::LEN;
-    let ip = packet.header::<{ ipv6::LEN }>(AT).ok_or(Exit::drop(Reason::Truncated))?;
+    let ip = packet
+        .header::<{ ipv6::LEN }>(AT)
+        .ok_or(Exit::drop(Reason::Truncated))?;
     if ipv6::version(&ip) != 6 {
         return Err(Exit::drop(Reason::BadIpHeader));
     }
@@ -110,8 +116,7 @@ fn parse_v6<P: Packet>(packet: &P) -> Result<Parsed, Exit> {
     if ipv6::is_extension(next_header) {
         return Err(Exit::pass(Reason::Ipv6Extension));
     }
-    let transport =
-        parse_transport::<P, { AT + ipv6::LEN }>(packet, next_header, payload)?;
+    let transport = parse_transport::<P, { AT + ipv6::LEN }>(packet, next_header, payload)?;
     Ok(Parsed {
         version: Version::V6,
         key: FlowKey {
@@ -143,7 +148,9 @@ fn parse_transport<P: Packet, const AT: usize>(
             if len < tcp::LEN {
                 return Err(Exit::drop(Reason::Truncated));
             }
-            let header = packet.header::<{ tcp::LEN }>(AT).ok_or(Exit::drop(Reason::Truncated))?;
+            let header = packet
+                .header::<{ tcp::LEN }>(AT)
+                .ok_or(Exit::drop(Reason::Truncated))?;
             let header_len = tcp::header_len(&header);
             let flags = tcp::flags(&header);
             if header_len < tcp::LEN || header_len > len || !tcp::are_sane(flags) {
@@ -159,7 +166,9 @@ fn parse_transport<P: Packet, const AT: usize>(
             if len < udp::LEN {
                 return Err(Exit::drop(Reason::Truncated));
             }
-            let header = packet.header::<{ udp::LEN }>(AT).ok_or(Exit::drop(Reason::Truncated))?;
+            let header = packet
+                .header::<{ udp::LEN }>(AT)
+                .ok_or(Exit::drop(Reason::Truncated))?;
             let length = udp::length(&header);
             if length < udp::LEN || length > len {
                 return Err(Exit::drop(Reason::BadLength));

@@ -27,7 +27,10 @@ pub fn run<P: Packet, T: Tables>(packet: &mut P, tables: &T) -> Outcome {
 
 #[inline(always)]
 fn road<P: Packet, T: Tables>(packet: &mut P, tables: &T) -> Outcome {
-    let mut trail = Trail { version: Version::V4, service: 0 };
+    let mut trail = Trail {
+        version: Version::V4,
+        service: 0,
+    };
     let exit = match steps(packet, tables, &mut trail) {
         Ok(outcome) => return outcome,
         Err(exit) => exit,

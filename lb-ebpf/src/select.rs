@@ -8,13 +8,7 @@ mod round_robin;
 
 use lb_common::{Backend, Control, Flow, FlowTag, Reason, hash};
 
-use crate::{
-    header::tcp,
-    lookup::Found,
-    parse::Parsed,
-    tables::Tables,
-    verdict::Exit,
-};
+use crate::{header::tcp, lookup::Found, parse::Parsed, tables::Tables, verdict::Exit};
 use flow_table::{Hit, Place, Sought};
 
 /// The backend a packet goes to.
@@ -50,7 +44,11 @@ pub fn select<T: Tables>(
                     return Err(unanswerable(parsed, Reason::ResetBackendGone));
                 }
             }
-            let reason = if reused { Reason::FlowReused } else { Reason::FlowMoved };
+            let reason = if reused {
+                Reason::FlowReused
+            } else {
+                Reason::FlowMoved
+            };
             (Some(hit.place), tables.opaque(reason))
         }
         Sought::Missing(place) => (place, Reason::FlowNew),
@@ -65,7 +63,11 @@ pub fn select<T: Tables>(
         flow: Flow {
             key: parsed.key,
             seen: now,
-            state: if parsed.is_tcp() { Flow::OPENING } else { Flow::OPEN },
+            state: if parsed.is_tcp() {
+                Flow::OPENING
+            } else {
+                Flow::OPEN
+            },
             isn: parsed.sequence,
             service: found.number,
             born: now,
@@ -137,11 +139,13 @@ fn begins_anew(flow: &Flow, parsed: &Parsed, found: &Found, now: u32) -> bool {
 fn follow<T: Tables>(tables: &T, hit: &Hit) -> Option<Choice> {
     let number = hit.tag.backend();
     let backend = tables.backend(number)?;
-    (backend.incarnation == hit.tag.incarnation() && backend.is(Backend::SERVES)).then_some(Choice {
-        number,
-        backend,
-        reason: Reason::FlowHit,
-    })
+    (backend.incarnation == hit.tag.incarnation() && backend.is(Backend::SERVES)).then_some(
+        Choice {
+            number,
+            backend,
+            reason: Reason::FlowHit,
+        },
+    )
 }
 
 #[inline(always)]

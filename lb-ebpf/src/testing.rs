@@ -7,7 +7,8 @@ use std::{
 };
 
 use lb_common::{
-    Backend, Control, Cursor, Event, Flow, FlowTag, ListenerBucket, Map, Reason, RingChunk, Service,
+    Backend, Control, Cursor, Event, Flow, FlowTag, ListenerBucket, Map, Reason, RingChunk,
+    Service,
     counters::{BackendCounts, PacketsBytes},
     flow::{FlowTags, WAYS},
     memory::{HostMemory, Memory, read, write},

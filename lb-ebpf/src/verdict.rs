@@ -39,19 +39,28 @@ impl Exit {
     /// Pass to the host because of `reason`.
     #[inline(always)]
     pub const fn pass(reason: Reason) -> Self {
-        Self { end: End::Pass, reason }
+        Self {
+            end: End::Pass,
+            reason,
+        }
     }
 
     /// Drop because of `reason`.
     #[inline(always)]
     pub const fn drop(reason: Reason) -> Self {
-        Self { end: End::Drop, reason }
+        Self {
+            end: End::Drop,
+            reason,
+        }
     }
 
     /// Answer with a TCP reset because of `reason`.
     #[inline(always)]
     pub const fn reset(reason: Reason) -> Self {
-        Self { end: End::Reset, reason }
+        Self {
+            end: End::Reset,
+            reason,
+        }
     }
 }
 

@@ -15,10 +15,15 @@
 //! the same prefix is made. A lab dropped by a panic first tells what its processes wrote last.
 
 pub mod agent;
+pub mod binary;
+pub mod capture;
+pub mod client;
+pub mod echo;
 pub mod layout;
 pub mod namespace;
 pub mod nginx;
 pub mod process;
+pub mod scene;
 
 mod leftovers;
 mod link;
@@ -43,12 +48,15 @@ use anyhow::{Context as _, Result, ensure};
 
 pub use self::{
     agent::Agent,
+    capture::Capture,
+    echo::Echo,
     layout::{Addresses, Layout, Topology},
     link::Link,
     lock::{Exclusive, exclusive},
     namespace::Namespace,
     nginx::Nginx,
     process::Process,
+    scene::Scene,
     wait::wait_until,
 };
 
@@ -77,10 +85,7 @@ impl Lab {
     /// # Errors
     /// As [`Lab::new`], or a layout that has no room for its backends.
     pub fn with_layout(prefix: &str, layout: Layout) -> Result<Self> {
-        ensure!(
-            rustix::process::geteuid().is_root(),
-            "making network namespaces needs root: run it again with sudo"
-        );
+        need_root()?;
         ensure!(
             prefix.starts_with("lb-")
                 && prefix
@@ -206,6 +211,15 @@ impl Drop for Lab {
             ));
         }
     }
+}
+
+/// Says who asks for root where it is missing; a test that cannot run has failed.
+fn need_root() -> Result<()> {
+    ensure!(
+        rustix::process::geteuid().is_root(),
+        "network namespaces need root: `cargo xtask test` and `cargo xtask run` ask for it, or use sudo"
+    );
+    Ok(())
 }
 
 fn lock_path(prefix: &str) -> PathBuf {

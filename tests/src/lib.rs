@@ -1,3 +1,5 @@
-//! Throw-away networks for the demo and for end-to-end tests.
+//! Throw-away networks for the demo and for end-to-end tests; the packet path's two engines side by side.
 
+pub mod engines;
+pub mod frames;
 pub mod lab;

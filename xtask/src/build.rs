@@ -24,12 +24,14 @@ pub fn build(profile: Profile, lab: &[&str]) -> Result<()> {
     objects(&toolchain::resolve()?, Warnings::Show)?;
 
     let mut command = host_cargo();
-    command.args(["build", "-p", "lb-agent", "--bin", "lb"]);
+    // Always both packages: cargo unites the features of what is named together, and a lab that is
+    // named only now and then would have every dependency compiled twice.
+    command.args(["build", "-p", "lb-agent", "-p", "lb-tests"]);
     if profile == Profile::Release {
         command.arg("--release");
     }
-    for program in lab {
-        command.args(["-p", "lb-tests", "--bin", program]);
+    for program in ["lb"].iter().chain(lab) {
+        command.args(["--bin", program]);
     }
     shell::run(&mut command)?;
 

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use super::Agent;
+use super::{Agent, start::PATIENCE, wanted_addresses};
 use crate::{
     api::model::{Changed, Intent},
     config::{self, Config},
     dataplane::pins,
+    neighbour::Resolver,
     operator::Key,
+    reconcile::target::Target,
 };
 
 /// A change that an operator wants.
@@ -34,11 +36,17 @@ pub struct Refusal {
 
 impl Refusal {
     fn unknown(error: String) -> Self {
-        Self { unknown: true, error }
+        Self {
+            unknown: true,
+            error,
+        }
     }
 
     fn wrong(error: impl std::fmt::Display) -> Self {
-        Self { unknown: false, error: error.to_string() }
+        Self {
+            unknown: false,
+            error: error.to_string(),
+        }
     }
 }
 
@@ -66,7 +74,11 @@ impl Agent {
         let mut operator = self.operator.clone();
         operator.set_weight(key.clone(), weight, configured);
         self.adopt(operator)?;
-        Ok(if old == weight { Vec::new() } else { vec![format!("{key}: weight {old} -> {weight}")] })
+        Ok(if old == weight {
+            Vec::new()
+        } else {
+            vec![format!("{key}: weight {old} -> {weight}")]
+        })
     }
 
     fn set_intent(&mut self, key: &Key, intent: Intent) -> Result<Vec<String>, Refusal> {
@@ -75,7 +87,10 @@ impl Agent {
         let mut operator = self.operator.clone();
         operator.set_intent(key.clone(), intent);
         let gives_back = intent == Intent::Ready && !is_backup;
-        let was_on_backup = self.failover.get(&key.service).is_some_and(|state| state.on_backup);
+        let was_on_backup = self
+            .failover
+            .get(&key.service)
+            .is_some_and(|state| state.on_backup);
         if gives_back && let Some(state) = self.failover.get_mut(&key.service) {
             // Under manual failback "ready" for an active backend is the operator's word that it may serve again.
             state.give_back();
@@ -85,9 +100,15 @@ impl Agent {
         if old != intent {
             changes.push(format!("{key}: {} -> {}", word(old), word(intent)));
         }
-        let on_backup = self.failover.get(&key.service).is_some_and(|state| state.on_backup);
+        let on_backup = self
+            .failover
+            .get(&key.service)
+            .is_some_and(|state| state.on_backup);
         if was_on_backup && !on_backup {
-            changes.push(format!("{}: given back to its active backends", key.service));
+            changes.push(format!(
+                "{}: given back to its active backends",
+                key.service
+            ));
         }
         Ok(changes)
     }
@@ -95,10 +116,12 @@ impl Agent {
     /// Puts changed intent in force, then on disk. If the disk refuses, it is in force all the same and said so.
     fn adopt(&mut self, operator: crate::operator::Operator) -> Result<(), Refusal> {
         let former = std::mem::replace(&mut self.operator, operator);
-        self.probes.arrange(&self.config, &self.operator, &BTreeMap::new());
+        self.probes
+            .arrange(&self.config, &self.operator, &BTreeMap::new());
         if let Err(error) = self.reconcile() {
             self.operator = former;
-            self.probes.arrange(&self.config, &self.operator, &BTreeMap::new());
+            self.probes
+                .arrange(&self.config, &self.operator, &BTreeMap::new());
             return Err(Refusal::wrong(format!("{error:#}")));
         }
         self.save();
@@ -116,21 +139,41 @@ impl Agent {
         let mut changes = unchangeable(&self.config, &config).map_err(Refusal::wrong)?;
         let mut operator = self.operator.clone();
         changes.extend(operator.settle(&config));
+        self.find_hops(&config)
+            .await
+            .map_err(|error| Refusal::wrong(format!("{error:#}")))?;
         let mut failover = self.failover.clone();
         let target = self.target_of(&config, &operator, &mut failover);
         let target = target.map_err(|error| Refusal::wrong(format!("{error:#}")))?;
         let added = self.interfaces.add(&self.dataplane, &config);
         changes.extend(added.map_err(|error| Refusal::wrong(format!("{error:#}")))?);
-        self.interfaces.look_up_modes().await.map_err(|error| Refusal::wrong(format!("{error:#}")))?;
+        self.interfaces
+            .look_up_modes()
+            .await
+            .map_err(|error| Refusal::wrong(format!("{error:#}")))?;
         changes.extend(differences(&self.config, &config));
         self.config = config;
         self.operator = operator;
-        self.probes.arrange(&self.config, &self.operator, &BTreeMap::new());
-        self.realise(target, failover).map_err(|error| Refusal::wrong(format!("{error:#}")))?;
+        self.probes
+            .arrange(&self.config, &self.operator, &BTreeMap::new());
+        self.realise(target, failover)
+            .map_err(|error| Refusal::wrong(format!("{error:#}")))?;
         let removed = self.interfaces.remove_others(&self.config);
         changes.extend(removed.map_err(|error| Refusal::wrong(format!("{error:#}")))?);
         self.save();
         Ok(changes)
+    }
+
+    /// Looks for the next hops of backends that are new in `config`, so that they can serve from the first moment:
+    /// a file that replaces every backend would else leave one in which nobody can.
+    async fn find_hops(&mut self, config: &Config) -> anyhow::Result<()> {
+        let mut fresh = wanted_addresses(config, &Target::default());
+        fresh.retain(|ip| !self.hops.contains_key(ip));
+        if !fresh.is_empty() {
+            let (mut resolver, _changes) = Resolver::open()?;
+            self.hops.extend(resolver.settle(&fresh, PATIENCE).await);
+        }
+        Ok(())
     }
 
     pub(super) fn detach(&mut self, by: &str) -> Result<Changed, Refusal> {
@@ -144,23 +187,47 @@ impl Agent {
 }
 
 fn backend<'a>(config: &'a Config, key: &Key) -> Result<&'a config::Backend, Refusal> {
-    let Some(service) = config.services.iter().find(|service| service.name == key.service) else {
-        let names: Vec<&str> = config.services.iter().map(|service| service.name.as_str()).collect();
-        return Err(Refusal::unknown(format!("no service `{}`; there are {}", key.service, names.join(", "))));
-    };
-    service.backends.iter().find(|backend| backend.name == key.backend).ok_or_else(|| {
-        let names: Vec<&str> = service.backends.iter().map(|backend| backend.name.as_str()).collect();
-        Refusal::unknown(format!(
-            "no backend `{}` in service `{}`; it has {}",
-            key.backend,
+    let Some(service) = config
+        .services
+        .iter()
+        .find(|service| service.name == key.service)
+    else {
+        let names: Vec<&str> = config
+            .services
+            .iter()
+            .map(|service| service.name.as_str())
+            .collect();
+        return Err(Refusal::unknown(format!(
+            "no service `{}`; there are {}",
             key.service,
             names.join(", ")
-        ))
-    })
+        )));
+    };
+    service
+        .backends
+        .iter()
+        .find(|backend| backend.name == key.backend)
+        .ok_or_else(|| {
+            let names: Vec<&str> = service
+                .backends
+                .iter()
+                .map(|backend| backend.name.as_str())
+                .collect();
+            Refusal::unknown(format!(
+                "no backend `{}` in service `{}`; it has {}",
+                key.backend,
+                key.service,
+                names.join(", ")
+            ))
+        })
 }
 
 fn parse_weight(text: &str, configured: u16) -> Result<u16, String> {
-    let wrong = || format!("weight `{text}` is not understood: give 0 to {MAX_WEIGHT}, or 0% to 100% of the file's {configured}");
+    let wrong = || {
+        format!(
+            "weight `{text}` is not understood: give 0 to {MAX_WEIGHT}, or 0% to 100% of the file's {configured}"
+        )
+    };
     let weight = match text.strip_suffix('%') {
         Some(percent) => {
             let percent: u32 = percent.parse().map_err(|_| wrong())?;
@@ -169,7 +236,11 @@ fn parse_weight(text: &str, configured: u16) -> Result<u16, String> {
             }
             let weight = (u32::from(configured) * percent + 50) / 100;
             // Some of a weight is not none of it: 0 would drain.
-            if percent > 0 && configured > 0 { weight.max(1) } else { weight }
+            if percent > 0 && configured > 0 {
+                weight.max(1)
+            } else {
+                weight
+            }
         }
         None => text.parse().map_err(|_| wrong())?,
     };
@@ -196,14 +267,21 @@ fn unchangeable(old: &Config, new: &Config) -> Result<Vec<String>, String> {
 
 /// What a reload changes, by service.
 fn differences(old: &Config, new: &Config) -> Vec<String> {
-    let find = |config: &Config, name: &str| config.services.iter().find(|s| s.name == name).cloned();
+    let find =
+        |config: &Config, name: &str| config.services.iter().find(|s| s.name == name).cloned();
     let removed = old.services.iter().filter(|s| find(new, &s.name).is_none());
-    let removed = removed.map(|s| format!("service {}: removed; its flows may end in peace", s.name));
-    let changed = new.services.iter().filter_map(|service| match find(old, &service.name) {
-        None => Some(format!("service {}: added", service.name)),
-        Some(former) if former != *service => Some(format!("service {}: changed", service.name)),
-        Some(_) => None,
-    });
+    let removed =
+        removed.map(|s| format!("service {}: removed; its flows may end in peace", s.name));
+    let changed = new
+        .services
+        .iter()
+        .filter_map(|service| match find(old, &service.name) {
+            None => Some(format!("service {}: added", service.name)),
+            Some(former) if former != *service => {
+                Some(format!("service {}: changed", service.name))
+            }
+            Some(_) => None,
+        });
     removed.chain(changed).collect()
 }
 

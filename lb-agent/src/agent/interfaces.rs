@@ -36,7 +36,10 @@ impl Interfaces {
     /// # Errors
     /// Where one is missing or served by another agent.
     pub fn claim(config: &Config) -> Result<Self> {
-        let mut interfaces = Self { pin_dir: config.agent.pin_dir.clone(), held: BTreeMap::new() };
+        let mut interfaces = Self {
+            pin_dir: config.agent.pin_dir.clone(),
+            held: BTreeMap::new(),
+        };
         for interface in &config.interfaces {
             interfaces.hold(interface)?;
         }
@@ -45,11 +48,22 @@ impl Interfaces {
 
     fn hold(&mut self, interface: &Interface) -> Result<bool> {
         let ifindex = ifindex(&interface.name)?;
-        if self.held.get(&interface.name).is_some_and(|held| held.ifindex == ifindex) {
+        if self
+            .held
+            .get(&interface.name)
+            .is_some_and(|held| held.ifindex == ifindex)
+        {
             return Ok(false);
         }
         let lock = Lock::interface(&interface.name, ifindex)?;
-        self.held.insert(interface.name.clone(), Claimed { ifindex, mode: String::new(), _lock: lock });
+        self.held.insert(
+            interface.name.clone(),
+            Claimed {
+                ifindex,
+                mode: String::new(),
+                _lock: lock,
+            },
+        );
         Ok(true)
     }
 
@@ -90,8 +104,15 @@ impl Interfaces {
     pub fn remove_others(&mut self, config: &Config) -> Result<Vec<String>> {
         let mut removed = Vec::new();
         for name in pins::links(&self.pin_dir)? {
-            if !config.interfaces.iter().any(|interface| interface.name == name) {
-                removed.push(format!("removed {}", pins::remove_link(&self.pin_dir, &name)?));
+            if !config
+                .interfaces
+                .iter()
+                .any(|interface| interface.name == name)
+            {
+                removed.push(format!(
+                    "removed {}",
+                    pins::remove_link(&self.pin_dir, &name)?
+                ));
                 self.held.remove(&name);
             }
         }

@@ -54,7 +54,11 @@ pub struct Probes {
 impl Probes {
     /// No probes yet; they will report to `events`.
     pub fn new(events: mpsc::Sender<Event>) -> Self {
-        Self { checked: BTreeMap::new(), events, starts: 0 }
+        Self {
+            checked: BTreeMap::new(),
+            events,
+            starts: 0,
+        }
     }
 
     /// Starts, restarts and stops probes so that they are as `config` and `operator` want. `known` is what an
@@ -69,7 +73,9 @@ impl Probes {
                 let target = wanted.map(|probe| SocketAddr::new(backend.address, probe.port));
                 let mut checked = former.remove(&key).unwrap_or_else(|| {
                     // Without a probe nobody would ever say otherwise again.
-                    let health = wanted.and_then(|_| known.get(&key).copied()).unwrap_or(Health::Unknown);
+                    let health = wanted
+                        .and_then(|_| known.get(&key).copied())
+                        .unwrap_or(Health::Unknown);
                     Checked {
                         fsm: Fsm::new(health, 1, 1),
                         evidence: Evidence::nothing(health),
@@ -83,9 +89,16 @@ impl Probes {
         former.into_values().for_each(Checked::stop);
     }
 
-    fn arrange_one(&mut self, key: &Key, checked: &mut Checked, wanted: Option<(&Probe, SocketAddr)>) {
+    fn arrange_one(
+        &mut self,
+        key: &Key,
+        checked: &mut Checked,
+        wanted: Option<(&Probe, SocketAddr)>,
+    ) {
         let same = match (&checked.running, wanted) {
-            (Some(running), Some((probe, target))) => running.probe == *probe && running.target == target,
+            (Some(running), Some((probe, target))) => {
+                running.probe == *probe && running.target == target
+            }
             (None, None) => true,
             _ => false,
         };
@@ -104,16 +117,34 @@ impl Probes {
             checked.fsm.reconfigure(probe.rise, probe.fall);
             self.starts += 1;
             let start = self.starts;
-            let what = Target { address: target, kind: probe.kind.clone(), timeout: probe.timeout };
-            let task = tokio::spawn(ask(key.clone(), start, what, probe.interval, self.events.clone()));
-            checked.running = Some(Running { probe: probe.clone(), target, start, task });
+            let what = Target {
+                address: target,
+                kind: probe.kind.clone(),
+                timeout: probe.timeout,
+            };
+            let task = tokio::spawn(ask(
+                key.clone(),
+                start,
+                what,
+                probe.interval,
+                self.events.clone(),
+            ));
+            checked.running = Some(Running {
+                probe: probe.clone(),
+                target,
+                start,
+                task,
+            });
         }
     }
 
     /// Takes in what a probe saw and says when to ask again; gives the transition if it caused one.
     pub fn observe(&mut self, report: Report) -> Option<(Key, Transition)> {
         let checked = self.checked.get_mut(&report.key)?;
-        let running = checked.running.as_ref().filter(|running| running.start == report.start)?;
+        let running = checked
+            .running
+            .as_ref()
+            .filter(|running| running.start == report.start)?;
         let saw = match &report.result {
             Ok(evidence) => evidence.to_string(),
             Err(failure) => failure.to_string(),
@@ -131,14 +162,19 @@ impl Probes {
             checked.evidence.since = jiff::Timestamp::now();
             checked.evidence.health = transition.to;
         }
-        let delay = checked.fsm.next_delay(&Timing::from(&running.probe), fastrand::f64());
+        let delay = checked
+            .fsm
+            .next_delay(&Timing::from(&running.probe), fastrand::f64());
         let _ = report.again.send(delay);
         transition.map(|transition| (report.key, transition))
     }
 
     /// What the probes say of every backend.
     pub fn health(&self) -> BTreeMap<Key, Health> {
-        self.checked.iter().map(|(key, checked)| (key.clone(), checked.fsm.health())).collect()
+        self.checked
+            .iter()
+            .map(|(key, checked)| (key.clone(), checked.fsm.health()))
+            .collect()
     }
 
     /// What was seen last of one backend.
@@ -155,12 +191,23 @@ impl Checked {
     }
 }
 
-async fn ask(key: Key, start: u64, target: Target, interval: Duration, events: mpsc::Sender<Event>) {
+async fn ask(
+    key: Key,
+    start: u64,
+    target: Target,
+    interval: Duration,
+    events: mpsc::Sender<Event>,
+) {
     sleep(SPREAD.min(interval).mul_f64(fastrand::f64())).await;
     loop {
         let result = probe::run(&target).await;
         let (again, delay) = oneshot::channel();
-        let report = Report { key: key.clone(), start, result, again };
+        let report = Report {
+            key: key.clone(),
+            start,
+            result,
+            again,
+        };
         if events.send(Event::Probe(report)).await.is_err() {
             return;
         }

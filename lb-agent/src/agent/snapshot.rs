@@ -4,11 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use super::Agent;
 use crate::{
-    config::Config,
-    health::Health,
-    neighbour::Hops,
-    operator::Key,
-    reconcile::target::ServiceView,
+    config::Config, health::Health, neighbour::Hops, operator::Key, reconcile::target::ServiceView,
 };
 
 /// What was seen of one backend.
@@ -27,7 +23,12 @@ pub struct Evidence {
 impl Evidence {
     /// Nothing was seen since now.
     pub fn nothing(health: Health) -> Self {
-        Self { health, since: jiff::Timestamp::now(), saw: String::new(), streak: (0, 0) }
+        Self {
+            health,
+            since: jiff::Timestamp::now(),
+            saw: String::new(),
+            streak: (0, 0),
+        }
     }
 }
 
@@ -69,7 +70,12 @@ impl Agent {
             .views
             .iter()
             .flat_map(|view| &view.backends)
-            .filter_map(|backend| Some((backend.key.clone(), self.probes.evidence(&backend.key)?.clone())))
+            .filter_map(|backend| {
+                Some((
+                    backend.key.clone(),
+                    self.probes.evidence(&backend.key)?.clone(),
+                ))
+            })
             .collect();
         let snapshot = Snapshot {
             config: Some(self.config.clone()),

@@ -15,13 +15,15 @@ use tokio::{
     time::{MissedTickBehavior, interval},
 };
 
-use super::{Agent, Event, Snapshot, TICK, interfaces::Interfaces, probes::Probes, wanted_addresses};
+use super::{
+    Agent, Event, Snapshot, TICK, interfaces::Interfaces, probes::Probes, wanted_addresses,
+};
 use crate::{
     api,
     config::Config,
     dataplane::{
         Dataplane as _, bpffs,
-        kernel::{Found, Kernel, Options},
+        kernel::{Found, Kernel, Loaded, Options, PacketLog},
     },
     failover::State,
     health::Health,
@@ -32,8 +34,8 @@ use crate::{
     reconcile::target::Target,
 };
 
-/// How long the first start waits for next hops before it serves with those it has.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// How long a start or a reload waits for next hops before it serves with those it has.
+pub(super) const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Events that may wait for the loop.
 const QUEUE: usize = 1024;
@@ -49,7 +51,11 @@ pub async fn run(path: &Path) -> Result<()> {
     bpffs::ensure(&config.agent.pin_dir)?;
     let pins = Lock::pins(&config.agent.pin_dir)?;
     let interfaces = Interfaces::claim(&config)?;
-    let (kernel, found, logger) = Kernel::load(Options {
+    let Loaded {
+        kernel,
+        found,
+        packet_log: log,
+    } = Kernel::load(Options {
         pin_dir: &config.agent.pin_dir,
         flows: config.agent.flows,
         packet_log: config.agent.packet_log,
@@ -72,7 +78,10 @@ pub async fn run(path: &Path) -> Result<()> {
     let (mut resolver, changes) = Resolver::open()?;
     let addresses = wanted_addresses(&config, &Target::default());
     let hops = resolver.settle(&addresses, PATIENCE).await;
-    for (ip, why) in hops.iter().filter_map(|(ip, hop)| Some((ip, hop.as_ref().err()?))) {
+    for (ip, why) in hops
+        .iter()
+        .filter_map(|(ip, hop)| Some((ip, hop.as_ref().err()?)))
+    {
         tracing::warn!("no next hop for {ip}: {why}");
     }
     let (addresses, wanted) = watch::channel(addresses);
@@ -106,10 +115,13 @@ pub async fn run(path: &Path) -> Result<()> {
     tokio::spawn(forward_hops(fresh, events.clone()));
     tokio::spawn(tick(events.clone()));
     signals(&events)?;
-    if let Some(logger) = logger {
-        tokio::spawn(packet_log(logger));
+    if let Some(log) = log {
+        tokio::spawn(packet_log(log));
     }
-    let reader = api::Reader { snapshot: agent.snapshot.subscribe(), dataplane };
+    let reader = api::Reader {
+        snapshot: agent.snapshot.subscribe(),
+        dataplane,
+    };
     if let Some(address) = agent.config.agent.metrics {
         api::serve_metrics(address, reader.clone()).await?;
     }
@@ -117,7 +129,13 @@ pub async fn run(path: &Path) -> Result<()> {
     tracing::info!(
         "serving {} services on {}; API at {}",
         agent.config.services.len(),
-        agent.interfaces.held().iter().map(|held| format!("{} ({})", held.name, held.mode)).collect::<Vec<_>>().join(", "),
+        agent
+            .interfaces
+            .held()
+            .iter()
+            .map(|held| format!("{} ({})", held.name, held.mode))
+            .collect::<Vec<_>>()
+            .join(", "),
         agent.config.agent.api.display()
     );
     let ended = agent.serve(inbox).await;
@@ -135,7 +153,12 @@ fn known_health(observed: &Observed) -> BTreeMap<Key, Health> {
     observed
         .backends
         .values()
-        .map(|(_, seen)| (Key::new(note::text(&seen.service), note::text(&seen.name)), health(seen.health)))
+        .map(|(_, seen)| {
+            (
+                Key::new(note::text(&seen.service), note::text(&seen.name)),
+                health(seen.health),
+            )
+        })
         .collect()
 }
 
@@ -144,7 +167,10 @@ fn known_failover(observed: &Observed) -> BTreeMap<String, State> {
         .services
         .values()
         .map(|service| {
-            let state = State { on_backup: service.note.on_backup == 1, active_since_ms: None };
+            let state = State {
+                on_backup: service.note.on_backup == 1,
+                active_since_ms: None,
+            };
             (note::text(&service.note.name).to_owned(), state)
         })
         .collect()
@@ -193,10 +219,10 @@ fn signals(events: &mpsc::Sender<Event>) -> Result<()> {
 /// Time between looks into the packet log.
 const LOG_LOOK: Duration = Duration::from_millis(100);
 
-async fn packet_log(mut logger: aya_log::EbpfLogger<&'static dyn log::Log>) {
+async fn packet_log(mut log: PacketLog) {
     let mut looks = interval(LOG_LOOK);
     loop {
         looks.tick().await;
-        logger.flush();
+        log.flush();
     }
 }

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use anyhow::{Result, anyhow};
-use etherparse::{PacketBuilder, PacketBuilderStep, IpHeaders};
+use etherparse::{IpHeaders, PacketBuilder, PacketBuilderStep};
 use lb_common::{Explained, Reason, note};
 use serde::Deserialize;
 
@@ -11,11 +11,7 @@ use super::{
     Reader,
     model::{Decision, Explanation},
 };
-use crate::{
-    dataplane::Dataplane as _,
-    neighbour::mac,
-    observed::observe,
-};
+use crate::{dataplane::Dataplane as _, neighbour::mac, observed::observe};
 
 /// A five-tuple.
 #[derive(Debug, Deserialize)]
@@ -49,11 +45,21 @@ pub fn frames(question: &Question) -> Result<Frames, String> {
         Some(other) => return Err(format!("protocol `{other}` is not understood: tcp or udp")),
     };
     let built = if tcp {
-        let syn = |step: PacketBuilderStep<IpHeaders>| written(step.tcp(src.port(), dst.port(), 1, 1024).syn(), |b, w| b.write(w, &[]));
-        let ack = |step: PacketBuilderStep<IpHeaders>| written(step.tcp(src.port(), dst.port(), 2, 1024).ack(1), |b, w| b.write(w, &[]));
+        let syn = |step: PacketBuilderStep<IpHeaders>| {
+            written(step.tcp(src.port(), dst.port(), 1, 1024).syn(), |b, w| {
+                b.write(w, &[])
+            })
+        };
+        let ack = |step: PacketBuilderStep<IpHeaders>| {
+            written(step.tcp(src.port(), dst.port(), 2, 1024).ack(1), |b, w| {
+                b.write(w, &[])
+            })
+        };
         [syn(ip(src, dst)?), ack(ip(src, dst)?)]
     } else {
-        let udp = |step: PacketBuilderStep<IpHeaders>| written(step.udp(src.port(), dst.port()), |b, w| b.write(w, &[]));
+        let udp = |step: PacketBuilderStep<IpHeaders>| {
+            written(step.udp(src.port(), dst.port()), |b, w| b.write(w, &[]))
+        };
         [udp(ip(src, dst)?), udp(ip(src, dst)?)]
     };
     let [first, later] = built;
@@ -89,22 +95,37 @@ fn ip(src: SocketAddr, dst: SocketAddr) -> Result<PacketBuilderStep<IpHeaders>, 
 /// # Errors
 /// Where the program cannot be run.
 pub fn explain(reader: &Reader, [first, later]: &Frames) -> Result<Explanation> {
-    Ok(Explanation { first: decision(reader, first)?, later: decision(reader, later)? })
+    Ok(Explanation {
+        first: decision(reader, first)?,
+        later: decision(reader, later)?,
+    })
 }
 
 fn decision(reader: &Reader, frame: &[u8]) -> Result<Decision> {
     let dry_run = reader.dataplane.dry_run(frame)?;
     let explained = dry_run.explained;
-    let reason = Reason::from_number(explained.reason)
-        .ok_or_else(|| anyhow!("the program gave reason {}, which this build does not know", explained.reason))?;
+    let reason = Reason::from_number(explained.reason).ok_or_else(|| {
+        anyhow!(
+            "the program gave reason {}, which this build does not know",
+            explained.reason
+        )
+    })?;
     let observed = observe(&*reader.dataplane);
     let service = observed.services.get(&explained.service);
     let backend = (explained.backend != Explained::NO_BACKEND)
-        .then(|| u16::try_from(explained.backend).ok().and_then(|number| observed.backends.get(&number)))
+        .then(|| {
+            u16::try_from(explained.backend)
+                .ok()
+                .and_then(|number| observed.backends.get(&number))
+        })
         .flatten();
     let snapshot = reader.snapshot.borrow().clone();
     let interface = backend.and_then(|(record, _)| {
-        let hop = snapshot.hops.values().flatten().find(|hop| hop.ifindex == record.ifindex);
+        let hop = snapshot
+            .hops
+            .values()
+            .flatten()
+            .find(|hop| hop.ifindex == record.ifindex);
         Some(hop?.interface.clone())
     });
     Ok(Decision {

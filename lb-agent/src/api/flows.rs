@@ -18,8 +18,11 @@ use crate::{
 pub fn flows(reader: &Reader, service: Option<&str>) -> Result<Option<Vec<FlowStatus>>> {
     let dataplane = &*reader.dataplane;
     let observed = observe(dataplane);
-    let names: BTreeMap<u32, &str> =
-        observed.services.iter().map(|(number, s)| (*number, note::text(&s.note.name))).collect();
+    let names: BTreeMap<u32, &str> = observed
+        .services
+        .iter()
+        .map(|(number, s)| (*number, note::text(&s.note.name)))
+        .collect();
     if service.is_some_and(|wanted| !names.values().any(|name| *name == wanted)) {
         return Ok(None);
     }
@@ -27,11 +30,18 @@ pub fn flows(reader: &Reader, service: Option<&str>) -> Result<Option<Vec<FlowSt
     let hz = u64::from(observed.control.hz.max(1));
     let mut flows = Vec::new();
     for (tag, flow) in table(dataplane) {
-        let Some(held) = observed.services.get(&flow.service) else { continue };
+        let Some(held) = observed.services.get(&flow.service) else {
+            continue;
+        };
         let name = names.get(&flow.service).copied().unwrap_or_default();
         let wanted = service.is_none_or(|wanted| wanted == name);
-        let current = observed.backends.get(&tag.backend()).filter(|(b, _)| b.incarnation == tag.incarnation());
-        let Some((_, backend)) = current else { continue };
+        let current = observed
+            .backends
+            .get(&tag.backend())
+            .filter(|(b, _)| b.incarnation == tag.incarnation());
+        let Some((_, backend)) = current else {
+            continue;
+        };
         if !wanted || !live(&flow, &held.record, observed.control.hz, now) {
             continue;
         }
@@ -39,7 +49,12 @@ pub fn flows(reader: &Reader, service: Option<&str>) -> Result<Option<Vec<FlowSt
         flows.push(FlowStatus {
             service: name.into(),
             backend: note::text(&backend.name).into(),
-            protocol: if flow.key.protocol == u32::from(TCP) { "tcp" } else { "udp" }.into(),
+            protocol: if flow.key.protocol == u32::from(TCP) {
+                "tcp"
+            } else {
+                "udp"
+            }
+            .into(),
             client: end(flow.key.client, flow.key.client_port()),
             vip: end(flow.key.vip, flow.key.vip_port()),
             state: state(&flow).context("a flow has an unknown state")?.into(),

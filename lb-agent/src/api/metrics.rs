@@ -39,20 +39,40 @@ impl Collector for Moment {
         for (event, count) in &status.events {
             add_count(&mut events, &vec![("event", event.as_str())], *count)?;
         }
-        let mut flows = gauge(&mut encoder, "flow_table_flows", "Live flows in the flow table")?;
+        let mut flows = gauge(
+            &mut encoder,
+            "flow_table_flows",
+            "Live flows in the flow table",
+        )?;
         add_gauge(&mut flows, &vec![], status.flow_table.live as f64)?;
-        let mut capacity = gauge(&mut encoder, "flow_table_capacity", "Flows the flow table can hold")?;
+        let mut capacity = gauge(
+            &mut encoder,
+            "flow_table_capacity",
+            "Flows the flow table can hold",
+        )?;
         add_gauge(&mut capacity, &vec![], status.flow_table.capacity as f64)?;
-        let mut build = gauge(&mut encoder, "build_info", "1, labelled with the agent's version")?;
+        let mut build = gauge(
+            &mut encoder,
+            "build_info",
+            "1, labelled with the agent's version",
+        )?;
         add_gauge(&mut build, &vec![("version", status.version.as_str())], 1.0)
     }
 }
 
 impl Moment {
     fn by_reason(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-        let mut packets = counter(encoder, "packets", "Packets by service and reason; an empty service is none")?;
+        let mut packets = counter(
+            encoder,
+            "packets",
+            "Packets by service and reason; an empty service is none",
+        )?;
         self.each_reason(|labels, count| add_count(&mut packets, labels, count.packets))?;
-        let mut bytes = counter(encoder, "bytes", "Bytes of frames by service and reason; an empty service is none")?;
+        let mut bytes = counter(
+            encoder,
+            "bytes",
+            "Bytes of frames by service and reason; an empty service is none",
+        )?;
         self.each_reason(|labels, count| add_count(&mut bytes, labels, count.bytes))
     }
 
@@ -67,7 +87,10 @@ impl Moment {
                 if let Some(count) = service.reasons.get(reason) {
                     rest.packets -= count.packets;
                     rest.bytes -= count.bytes;
-                    add(&vec![("service", service.name.as_str()), ("reason", reason)], *count)?;
+                    add(
+                        &vec![("service", service.name.as_str()), ("reason", reason)],
+                        *count,
+                    )?;
                 }
             }
             if rest.packets > 0 {
@@ -82,7 +105,13 @@ impl Moment {
         let backends = || {
             status.services.iter().flat_map(|service| {
                 service.backends.iter().map(|backend| {
-                    (vec![("service", service.name.as_str()), ("backend", backend.name.as_str())], backend)
+                    (
+                        vec![
+                            ("service", service.name.as_str()),
+                            ("backend", backend.name.as_str()),
+                        ],
+                        backend,
+                    )
                 })
             })
         };
@@ -90,7 +119,11 @@ impl Moment {
         for (labels, backend) in backends() {
             add_count(&mut packets, &labels, backend.forwarded.packets)?;
         }
-        let mut bytes = counter(encoder, "backend_bytes", "Bytes of frames forwarded to a backend")?;
+        let mut bytes = counter(
+            encoder,
+            "backend_bytes",
+            "Bytes of frames forwarded to a backend",
+        )?;
         for (labels, backend) in backends() {
             add_count(&mut bytes, &labels, backend.forwarded.bytes)?;
         }
@@ -110,9 +143,18 @@ impl Moment {
         for (labels, backend) in backends() {
             add_gauge(&mut share, &labels, backend.share)?;
         }
-        let mut up = gauge(encoder, "backend_up", "1 if the probes say up, 0 if down, absent if unknown")?;
-        for (labels, backend) in backends().filter(|(_, backend)| backend.health != Health::Unknown) {
-            add_gauge(&mut up, &labels, f64::from(u8::from(backend.health == Health::Up)))?;
+        let mut up = gauge(
+            encoder,
+            "backend_up",
+            "1 if the probes say up, 0 if down, absent if unknown",
+        )?;
+        for (labels, backend) in backends().filter(|(_, backend)| backend.health != Health::Unknown)
+        {
+            add_gauge(
+                &mut up,
+                &labels,
+                f64::from(u8::from(backend.health == Health::Up)),
+            )?;
         }
         Ok(())
     }
@@ -134,10 +176,18 @@ fn gauge<'a>(
     encoder.encode_descriptor(name, help, None, MetricType::Gauge)
 }
 
-fn add_count(encoder: &mut MetricEncoder<'_>, labels: &Labels<'_>, value: u64) -> Result<(), fmt::Error> {
+fn add_count(
+    encoder: &mut MetricEncoder<'_>,
+    labels: &Labels<'_>,
+    value: u64,
+) -> Result<(), fmt::Error> {
     ConstCounter::new(value).encode(encoder.encode_family(labels)?)
 }
 
-fn add_gauge(encoder: &mut MetricEncoder<'_>, labels: &Labels<'_>, value: f64) -> Result<(), fmt::Error> {
+fn add_gauge(
+    encoder: &mut MetricEncoder<'_>,
+    labels: &Labels<'_>,
+    value: f64,
+) -> Result<(), fmt::Error> {
     ConstGauge::new(value).encode(encoder.encode_family(labels)?)
 }

@@ -69,7 +69,9 @@ pub fn all(reader: Reader, events: mpsc::Sender<Event>) -> Router {
 /// Only `/metrics`.
 pub fn metrics_only(reader: Reader) -> Router {
     let (events, _) = mpsc::channel(1);
-    Router::new().route("/metrics", get(get_metrics)).with_state(Api { reader, events })
+    Router::new()
+        .route("/metrics", get(get_metrics))
+        .with_state(Api { reader, events })
 }
 
 struct Failure(StatusCode, String);
@@ -125,7 +127,10 @@ async fn get_flows(
         Some(flows) => Ok(Json(flows).into_response()),
         None => {
             let name = query.service.unwrap_or_default();
-            Err(Failure(StatusCode::NOT_FOUND, format!("no service `{name}`; `lb status` lists those there are")))
+            Err(Failure(
+                StatusCode::NOT_FOUND,
+                format!("no service `{name}`; `lb status` lists those there are"),
+            ))
         }
     }
 }
@@ -135,7 +140,8 @@ async fn get_explain(
     query: Result<Query<explain::Question>, QueryRejection>,
 ) -> Result<Response, Failure> {
     let Query(question) = query?;
-    let frames = explain::frames(&question).map_err(|error| Failure(StatusCode::BAD_REQUEST, error))?;
+    let frames =
+        explain::frames(&question).map_err(|error| Failure(StatusCode::BAD_REQUEST, error))?;
     let explanation = block_in_place(|| explain::explain(&api.reader, &frames))?;
     Ok(Json(explanation).into_response())
 }
@@ -143,7 +149,10 @@ async fn get_explain(
 async fn get_metrics(State(api): State<Api>) -> Result<Response, Failure> {
     let status = block_in_place(|| status::status(&api.reader))?;
     let text = metrics::text(status)?;
-    let content = [(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")];
+    let content = [(
+        header::CONTENT_TYPE,
+        "application/openmetrics-text; version=1.0.0; charset=utf-8",
+    )];
     Ok((content, text).into_response())
 }
 
@@ -167,16 +176,27 @@ async fn post_intent(
     command(&api, peer, Command::Intent(key, request.intent)).await
 }
 
-async fn post_reload(State(api): State<Api>, ConnectInfo(peer): ConnectInfo<Peer>) -> Result<Response, Failure> {
+async fn post_reload(
+    State(api): State<Api>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+) -> Result<Response, Failure> {
     command(&api, peer, Command::Reload).await
 }
 
-async fn post_detach(State(api): State<Api>, ConnectInfo(peer): ConnectInfo<Peer>) -> Result<Response, Failure> {
+async fn post_detach(
+    State(api): State<Api>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+) -> Result<Response, Failure> {
     command(&api, peer, Command::Detach).await
 }
 
 async fn command(api: &Api, Peer(by): Peer, command: Command) -> Result<Response, Failure> {
-    let stopping = || Failure(StatusCode::SERVICE_UNAVAILABLE, "the agent is stopping".into());
+    let stopping = || {
+        Failure(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the agent is stopping".into(),
+        )
+    };
     let (reply, answer) = oneshot::channel();
     let event = Event::Command { command, by, reply };
     api.events.send(event).await.map_err(|_| stopping())?;

@@ -12,14 +12,19 @@ use tokio::net::{UnixListener, UnixStream};
 /// Where another agent answers there, or the file cannot be made.
 pub async fn bind(path: &Path) -> Result<UnixListener> {
     if UnixStream::connect(path).await.is_ok() {
-        bail!("an agent already answers at {}: stop it first, or give this one another `api`", path.display());
+        bail!(
+            "an agent already answers at {}: stop it first, or give this one another `api`",
+            path.display()
+        );
     }
     if let Some(directory) = path.parent() {
-        fs::create_dir_all(directory).with_context(|| format!("cannot make {}", directory.display()))?;
+        fs::create_dir_all(directory)
+            .with_context(|| format!("cannot make {}", directory.display()))?;
     }
     match fs::symlink_metadata(path) {
         Ok(found) if found.file_type().is_socket() => {
-            fs::remove_file(path).with_context(|| format!("cannot remove the stale {}", path.display()))?;
+            fs::remove_file(path)
+                .with_context(|| format!("cannot remove the stale {}", path.display()))?;
         }
         Ok(_) => bail!("{} is there and is no socket: move it away", path.display()),
         Err(_) => {}

@@ -28,12 +28,19 @@ use crate::{
 pub fn status(reader: &Reader) -> Result<Status> {
     let snapshot = reader.snapshot.borrow().clone();
     let dataplane = &*reader.dataplane;
-    let config = snapshot.config.as_ref().context("the agent has not started yet")?;
+    let config = snapshot
+        .config
+        .as_ref()
+        .context("the agent has not started yet")?;
     let live = live(dataplane, dataplane.now()?);
     let mut reasons = dataplane.counts(0)?;
     let mut services = Vec::new();
     for view in &snapshot.services {
-        let Some(configured) = config.services.iter().find(|service| service.name == view.name) else {
+        let Some(configured) = config
+            .services
+            .iter()
+            .find(|service| service.name == view.name)
+        else {
             continue;
         };
         let counts = dataplane.counts(view.number)?;
@@ -42,7 +49,14 @@ pub fn status(reader: &Reader) -> Result<Status> {
             sum.packets += count.packets;
             sum.bytes += count.bytes;
         }
-        services.push(service(&snapshot, configured, view, labelled(&counts), &live, dataplane)?);
+        services.push(service(
+            &snapshot,
+            configured,
+            view,
+            labelled(&counts),
+            &live,
+            dataplane,
+        )?);
     }
     Ok(Status {
         version: env!("CARGO_PKG_VERSION").into(),
@@ -52,21 +66,40 @@ pub fn status(reader: &Reader) -> Result<Status> {
         interfaces: interfaces(&snapshot, config),
         services,
         reasons: labelled(&reasons),
-        events: dataplane.events()?.into_iter().map(|(event, count)| (event.label().into(), count)).collect(),
-        flow_table: FlowTableStatus { capacity: dataplane.flow_capacity(), live: live.flows },
+        events: dataplane
+            .events()?
+            .into_iter()
+            .map(|(event, count)| (event.label().into(), count))
+            .collect(),
+        flow_table: FlowTableStatus {
+            capacity: dataplane.flow_capacity(),
+            live: live.flows,
+        },
     })
 }
 
 fn labelled(counts: &BTreeMap<Reason, Count>) -> BTreeMap<String, Count> {
-    counts.iter().map(|(reason, count)| (reason.label().into(), *count)).collect()
+    counts
+        .iter()
+        .map(|(reason, count)| (reason.label().into(), *count))
+        .collect()
 }
 
 fn interfaces(snapshot: &Snapshot, config: &Config) -> Vec<InterfaceStatus> {
     snapshot
         .interfaces
         .iter()
-        .filter(|held| config.interfaces.iter().any(|interface| interface.name == held.name))
-        .map(|held| InterfaceStatus { name: held.name.clone(), ifindex: held.ifindex, mode: held.mode.clone() })
+        .filter(|held| {
+            config
+                .interfaces
+                .iter()
+                .any(|interface| interface.name == held.name)
+        })
+        .map(|held| InterfaceStatus {
+            name: held.name.clone(),
+            ifindex: held.ifindex,
+            mode: held.mode.clone(),
+        })
         .collect()
 }
 
@@ -103,7 +136,10 @@ fn backend(
 ) -> Result<BackendStatus> {
     let count = dataplane.backend_count(view.number)?;
     let evidence = snapshot.evidence.get(&view.key);
-    let hop = snapshot.hops.get(&configured.address).and_then(|hop| hop.as_ref().ok());
+    let hop = snapshot
+        .hops
+        .get(&configured.address)
+        .and_then(|hop| hop.as_ref().ok());
     Ok(BackendStatus {
         name: configured.name.clone(),
         address: configured.address.to_string(),
@@ -111,7 +147,9 @@ fn backend(
         configured_weight: configured.weight,
         backup: configured.backup,
         health: view.health,
-        health_since: evidence.map_or(snapshot.started, |evidence| evidence.since).to_string(),
+        health_since: evidence
+            .map_or(snapshot.started, |evidence| evidence.since)
+            .to_string(),
         intent: view.intent,
         share: view.share,
         why: why(view, evidence),
@@ -128,7 +166,10 @@ fn why(view: &BackendView, evidence: Option<&Evidence>) -> String {
     let saw = evidence.filter(|evidence| !evidence.saw.is_empty());
     match &view.obstacle {
         None => match saw.filter(|evidence| evidence.streak.0 > 0) {
-            Some(evidence) => format!("serves, but {} ({} of {})", evidence.saw, evidence.streak.0, evidence.streak.1),
+            Some(evidence) => format!(
+                "serves, but {} ({} of {})",
+                evidence.saw, evidence.streak.0, evidence.streak.1
+            ),
             None if view.health == Health::Unknown => "serves, not probed yet".into(),
             None => "serves".into(),
         },
@@ -136,7 +177,11 @@ fn why(view: &BackendView, evidence: Option<&Evidence>) -> String {
         Some(Obstacle::Intent(_)) => "draining, by the operator".into(),
         Some(Obstacle::Weight) => "weight 0".into(),
         Some(Obstacle::Down) => match saw {
-            Some(evidence) => format!("down ({}) since {}", evidence.saw, evidence.since.strftime("%H:%M:%SZ")),
+            Some(evidence) => format!(
+                "down ({}) since {}",
+                evidence.saw,
+                evidence.since.strftime("%H:%M:%SZ")
+            ),
             None => "down, as the earlier agent saw it".into(),
         },
         Some(Obstacle::NoHop(why)) => format!("no next hop: {why}"),

@@ -33,7 +33,11 @@ pub async fn weight(client: &Client, key: &Key, weight: Option<String>, json: bo
     match weight {
         Some(weight) => {
             let (service, backend) = (key.service.clone(), key.backend.clone());
-            let request = WeightRequest { service, backend, weight };
+            let request = WeightRequest {
+                service,
+                backend,
+                weight,
+            };
             tell(&client.post("/v1/weight", &request).await?, json)
         }
         None => {
@@ -41,31 +45,66 @@ pub async fn weight(client: &Client, key: &Key, weight: Option<String>, json: bo
             if json {
                 return table::json(&weights);
             }
-            let Weights { weight, configured_weight } = weights;
-            Ok(table::line(&format!("{key}: weight {weight} ({configured_weight} in the file)"))?)
+            let Weights {
+                weight,
+                configured_weight,
+            } = weights;
+            Ok(table::line(&format!(
+                "{key}: weight {weight} ({configured_weight} in the file)"
+            ))?)
         }
     }
 }
 
 async fn show(client: &Client, key: &Key) -> Result<Weights> {
     let status: Status = client.get("/v1/status").await?;
-    let names: Vec<&str> = status.services.iter().map(|service| service.name.as_str()).collect();
+    let names: Vec<&str> = status
+        .services
+        .iter()
+        .map(|service| service.name.as_str())
+        .collect();
     let service = status
         .services
         .iter()
         .find(|service| service.name == key.service)
-        .with_context(|| format!("no service `{}`; there are {}", key.service, names.join(", ")))?;
-    let names: Vec<&str> = service.backends.iter().map(|backend| backend.name.as_str()).collect();
-    let backend = service.backends.iter().find(|backend| backend.name == key.backend).with_context(|| {
-        format!("no backend `{}` in service `{}`; it has {}", key.backend, key.service, names.join(", "))
-    })?;
-    Ok(Weights { weight: backend.weight, configured_weight: backend.configured_weight })
+        .with_context(|| {
+            format!(
+                "no service `{}`; there are {}",
+                key.service,
+                names.join(", ")
+            )
+        })?;
+    let names: Vec<&str> = service
+        .backends
+        .iter()
+        .map(|backend| backend.name.as_str())
+        .collect();
+    let backend = service
+        .backends
+        .iter()
+        .find(|backend| backend.name == key.backend)
+        .with_context(|| {
+            format!(
+                "no backend `{}` in service `{}`; it has {}",
+                key.backend,
+                key.service,
+                names.join(", ")
+            )
+        })?;
+    Ok(Weights {
+        weight: backend.weight,
+        configured_weight: backend.configured_weight,
+    })
 }
 
 /// Sets an intent.
 pub async fn intent(client: &Client, wanted: &Change, intent: Intent) -> Result<()> {
     let Key { service, backend } = wanted.backend.clone();
-    let request = IntentRequest { service, backend, intent };
+    let request = IntentRequest {
+        service,
+        backend,
+        intent,
+    };
     tell(&client.post("/v1/intent", &request).await?, wanted.json)
 }
 

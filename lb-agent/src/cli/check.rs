@@ -21,7 +21,11 @@ pub fn check(path: &Path, json: bool) -> Result<()> {
     if json {
         return table::json(&[(); 0]);
     }
-    let backends: usize = config.services.iter().map(|service| service.backends.len()).sum();
+    let backends: usize = config
+        .services
+        .iter()
+        .map(|service| service.backends.len())
+        .sum();
     table::line(&format!(
         "{}: good: {} interfaces, {} services, {backends} backends",
         path.display(),

@@ -19,7 +19,9 @@ pub async fn detach(client: &Client, pin_dir: &Path, json: bool) -> Result<()> {
         Err(error) if error.is::<NoAgent>() => {
             // An agent on another socket holds the links: removing its pins would end nothing and confuse it.
             let _lock = pin_dir.exists().then(|| Lock::pins(pin_dir)).transpose()?;
-            Changed { changes: pins::remove_all(pin_dir)? }
+            Changed {
+                changes: pins::remove_all(pin_dir)?,
+            }
         }
         Err(error) => return Err(error),
     };

@@ -18,7 +18,12 @@ pub async fn flows(client: &Client, service: Option<&str>, json: bool) -> Result
         return table::json(&flows);
     }
     let rows = flows.into_iter().map(row).collect();
-    table::print(&["SERVICE", "BACKEND", "PROTO", "CLIENT", "VIP", "STATE", "IDLE", "AGE"], rows)?;
+    table::print(
+        &[
+            "SERVICE", "BACKEND", "PROTO", "CLIENT", "VIP", "STATE", "IDLE", "AGE",
+        ],
+        rows,
+    )?;
     Ok(())
 }
 

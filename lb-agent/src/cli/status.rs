@@ -55,7 +55,11 @@ pub async fn status(client: &Client, wanted: &Status) -> Result<()> {
 
 fn choose(answer: &mut Answer, service: Option<&str>) -> Result<()> {
     let Some(wanted) = service else { return Ok(()) };
-    let names: Vec<String> = answer.services.iter().map(|service| service.name.clone()).collect();
+    let names: Vec<String> = answer
+        .services
+        .iter()
+        .map(|service| service.name.clone())
+        .collect();
     answer.services.retain(|service| service.name == wanted);
     if answer.services.is_empty() {
         bail!("no service `{wanted}`; there are {}", names.join(", "));
@@ -64,8 +68,11 @@ fn choose(answer: &mut Answer, service: Option<&str>) -> Result<()> {
 }
 
 fn text(answer: &Answer) -> String {
-    let on: Vec<String> =
-        answer.interfaces.iter().map(|interface| format!("{} ({})", interface.name, interface.mode)).collect();
+    let on: Vec<String> = answer
+        .interfaces
+        .iter()
+        .map(|interface| format!("{} ({})", interface.name, interface.mode))
+        .collect();
     let mut text = format!(
         "lb {}, pid {}, since {}, on {}; {} of {} flows\n",
         answer.version,
@@ -77,8 +84,21 @@ fn text(answer: &Answer) -> String {
     );
     for service in &answer.services {
         text.push_str(&format!("\n{}\n", heading(service)));
-        let header = ["  BACKEND", "ADDRESS", "WEIGHT", "HEALTH", "INTENT", "SHARE", "FLOWS", "PACKETS", "WHY"];
-        text.push_str(&table::text(&header, service.backends.iter().map(row).collect()));
+        let header = [
+            "  BACKEND",
+            "ADDRESS",
+            "WEIGHT",
+            "HEALTH",
+            "INTENT",
+            "SHARE",
+            "FLOWS",
+            "PACKETS",
+            "WHY",
+        ];
+        text.push_str(&table::text(
+            &header,
+            service.backends.iter().map(row).collect(),
+        ));
         text.push('\n');
     }
     let rare: Vec<String> = answer

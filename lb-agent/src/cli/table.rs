@@ -13,12 +13,18 @@ pub fn print(header: &[&str], rows: Vec<Vec<String>>) -> io::Result<()> {
 /// Rows under a header, in columns.
 pub fn text(header: &[&str], rows: Vec<Vec<String>>) -> String {
     let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_header(header.to_vec()).add_rows(rows);
+    table
+        .load_preset(presets::NOTHING)
+        .set_header(header.to_vec())
+        .add_rows(rows);
     for column in table.column_iter_mut() {
         column.set_padding((0, 2));
     }
     let text = table.to_string();
-    text.lines().map(str::trim_end).collect::<Vec<_>>().join("\n")
+    text.lines()
+        .map(str::trim_end)
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 /// Prints one line, or several.

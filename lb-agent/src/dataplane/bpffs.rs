@@ -20,8 +20,9 @@ const MAGIC: u64 = 0xcafe_4a11;
 /// Where `dir` is elsewhere, or mounting is not permitted.
 pub fn ensure(dir: &Path) -> Result<()> {
     if !on_bpffs(dir) && dir.starts_with(USUAL) && !on_bpffs(Path::new(USUAL)) {
-        mount("bpf", USUAL, "bpf", MountFlags::empty(), None)
-            .with_context(|| format!("cannot mount bpffs at {USUAL}: run as root, or `mount -t bpf bpf {USUAL}`"))?;
+        mount("bpf", USUAL, "bpf", MountFlags::empty(), None).with_context(|| {
+            format!("cannot mount bpffs at {USUAL}: run as root, or `mount -t bpf bpf {USUAL}`")
+        })?;
         tracing::info!("mounted bpffs at {USUAL}");
     }
     fs::create_dir_all(dir)
@@ -41,5 +42,7 @@ fn on_bpffs(path: &Path) -> bool {
     path.ancestors()
         .find(|ancestor| ancestor.exists())
         .and_then(|ancestor| statfs(ancestor).ok())
-        .is_some_and(|stat| u64::try_from(stat.f_type).is_ok_and(|magic| magic & 0xffff_ffff == MAGIC))
+        .is_some_and(|stat| {
+            u64::try_from(stat.f_type).is_ok_and(|magic| magic & 0xffff_ffff == MAGIC)
+        })
 }

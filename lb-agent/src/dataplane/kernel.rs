@@ -12,18 +12,18 @@ use anyhow::{Context as _, Result, anyhow};
 use aya::{
     Ebpf, TestRun as _, TestRunOptions,
     maps::{MapData, PerCpuArray, PerCpuValues},
-    programs::Xdp,
+    programs::{ProgramFd, Xdp},
 };
-use rustix::thread::{MembarrierCommand, membarrier};
 use lb_common::{
     Event, Explained, Map, Reason,
     counters::{self, BackendCounts, PacketsBytes},
-    maps::DRY_RUN,
+    maps::{DRY_RUN, PROGRAM},
     memory::{Memory, read},
 };
+use rustix::thread::{MembarrierCommand, membarrier};
 
 pub use attach::{Attached, Mode, ifindex};
-pub use load::{Found, Options};
+pub use load::{Found, Loaded, Options, PacketLog};
 
 use super::{BackendCount, Dataplane, DryRun, mapped::Mapped};
 use crate::api::model::Count;
@@ -58,10 +58,12 @@ impl Dataplane for Kernel {
         let counters = lock(&self.counters)?;
         for reason in Reason::ALL {
             let values = counters.get(&counters::index(service, *reason), 0)?;
-            let count = values.iter().fold(Count::default(), |sum, [packets, bytes]| Count {
-                packets: sum.packets + packets,
-                bytes: sum.bytes + bytes,
-            });
+            let count = values
+                .iter()
+                .fold(Count::default(), |sum, [packets, bytes]| Count {
+                    packets: sum.packets + packets,
+                    bytes: sum.bytes + bytes,
+                });
             if count.packets > 0 {
                 counts.insert(*reason, count);
             }
@@ -71,13 +73,17 @@ impl Dataplane for Kernel {
 
     fn backend_count(&self, backend: u16) -> Result<BackendCount> {
         let values = lock(&self.backend_counters)?.get(&u32::from(backend), 0)?;
-        Ok(values.iter().fold(BackendCount::default(), |sum, [packets, bytes, new, _]| BackendCount {
-            forwarded: Count {
-                packets: sum.forwarded.packets + packets,
-                bytes: sum.forwarded.bytes + bytes,
-            },
-            new_flows: sum.new_flows + new,
-        }))
+        Ok(values
+            .iter()
+            .fold(BackendCount::default(), |sum, [packets, bytes, new, _]| {
+                BackendCount {
+                    forwarded: Count {
+                        packets: sum.forwarded.packets + packets,
+                        bytes: sum.forwarded.bytes + bytes,
+                    },
+                    new_flows: sum.new_flows + new,
+                }
+            }))
     }
 
     fn events(&self) -> Result<BTreeMap<Event, u64>> {
@@ -104,19 +110,41 @@ impl Dataplane for Kernel {
 
     fn dry_run(&self, frame: &[u8]) -> Result<DryRun> {
         let mut ebpf = lock(&self.ebpf)?;
-        let program: &mut Xdp = program(&mut ebpf, DRY_RUN)?;
-        let mut out = vec![0; frame.len() + 64];
-        let result = program.test_run(TestRunOptions {
-            data_in: Some(frame),
-            data_out: Some(&mut out),
-            ..TestRunOptions::default()
-        })?;
+        let (action, _) = run(&mut ebpf, DRY_RUN, frame)?;
         let explained: Explained = read(self.words(Map::Explained), 0).context("no dry run map")?;
-        Ok(DryRun {
-            action: result.return_value,
-            explained,
-        })
+        Ok(DryRun { action, explained })
     }
+}
+
+impl Kernel {
+    /// Takes one frame through the program that forwards, as if it had come by interface 1
+    /// (`BPF_PROG_TEST_RUN`): the XDP action and the frame as it would leave.
+    ///
+    /// # Errors
+    /// Where the kernel refuses: the frame has fewer than 14 bytes.
+    pub fn forward(&self, frame: &[u8]) -> Result<(u32, Vec<u8>)> {
+        run(&mut *lock(&self.ebpf)?, PROGRAM, frame)
+    }
+
+    /// The program that forwards, to be called from another one.
+    ///
+    /// # Errors
+    /// Where no more file descriptors are to be had.
+    pub fn program_fd(&self) -> Result<ProgramFd> {
+        let mut ebpf = lock(&self.ebpf)?;
+        Ok(program(&mut ebpf, PROGRAM)?.fd()?.try_clone()?)
+    }
+}
+
+fn run(ebpf: &mut Ebpf, name: &str, frame: &[u8]) -> Result<(u32, Vec<u8>)> {
+    let mut out = vec![0; frame.len()];
+    let result = program(ebpf, name)?.test_run(TestRunOptions {
+        data_in: Some(frame),
+        data_out: Some(&mut out),
+        ..TestRunOptions::default()
+    })?;
+    out.truncate(result.data_size_out as usize);
+    Ok((result.return_value, out))
 }
 
 fn program<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut Xdp> {

@@ -13,10 +13,11 @@ const LINK: &str = "link-";
 
 /// Names of all maps that are pinned.
 pub fn maps() -> impl Iterator<Item = &'static str> {
-    Map::ALL
-        .iter()
-        .map(|map| map.name())
-        .chain([maps::COUNTERS, maps::BACKEND_COUNTERS, maps::EVENTS])
+    Map::ALL.iter().map(|map| map.name()).chain([
+        maps::COUNTERS,
+        maps::BACKEND_COUNTERS,
+        maps::EVENTS,
+    ])
 }
 
 /// Pin of the link on the interface with this name.
@@ -57,13 +58,17 @@ pub fn remove_all(dir: &Path) -> Result<Vec<String>> {
         match fs::remove_file(&pin) {
             Ok(()) => removed.push(format!("map {name} (pin {})", pin.display())),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(error).with_context(|| format!("cannot remove {}", pin.display())),
+            Err(error) => {
+                return Err(error).with_context(|| format!("cannot remove {}", pin.display()));
+            }
         }
     }
     match fs::remove_dir(dir) {
         Ok(()) => removed.push(format!("directory {}", dir.display())),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => return Err(error).with_context(|| format!("cannot remove {}", dir.display())),
+        Err(error) => {
+            return Err(error).with_context(|| format!("cannot remove {}", dir.display()));
+        }
     }
     Ok(removed)
 }
@@ -78,5 +83,8 @@ pub fn remove_link(dir: &Path, interface: &str) -> Result<String> {
         .with_context(|| format!("cannot open {}", pin.display()))?
         .unpin()
         .with_context(|| format!("cannot remove {}", pin.display()))?;
-    Ok(format!("XDP program from {interface} (pin {})", pin.display()))
+    Ok(format!(
+        "XDP program from {interface} (pin {})",
+        pin.display()
+    ))
 }

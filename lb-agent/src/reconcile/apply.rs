@@ -3,9 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use anyhow::{Result, ensure};
-use lb_common::{
-    Cursor, Map, RingChunk, listener::MAX_BUCKETS, memory::write, service::CHUNK,
-};
+use lb_common::{Cursor, Map, RingChunk, listener::MAX_BUCKETS, memory::write, service::CHUNK};
 
 use super::plan::Action;
 use crate::dataplane::Dataplane;
@@ -39,7 +37,9 @@ fn one(dataplane: &dyn Dataplane, action: &Action) -> Result<()> {
         Action::Ring(base, slots) => write_ring(dataplane, *base, slots),
         Action::Rewind(number, side) => rewind(dataplane, *number, *side),
         Action::Service(number, record) => write(dataplane.words(Map::Services), *number, record),
-        Action::ServiceNote(number, note) => write(dataplane.words(Map::ServiceNotes), *number, note),
+        Action::ServiceNote(number, note) => {
+            write(dataplane.words(Map::ServiceNotes), *number, note)
+        }
         Action::ForgetService(number) => {
             dataplane.forget_service(*number)?;
             true
@@ -56,21 +56,28 @@ fn one(dataplane: &dyn Dataplane, action: &Action) -> Result<()> {
             true
         }
     };
-    ensure!(done, "a plan names an entry that its map does not have: {action:?}");
+    ensure!(
+        done,
+        "a plan names an entry that its map does not have: {action:?}"
+    );
     Ok(())
 }
 
 fn write_ring(dataplane: &dyn Dataplane, base: u32, slots: &[u16]) -> bool {
-    (base / CHUNK..).zip(slots.chunks(CHUNK as usize)).all(|(index, part)| {
-        let mut chunk = RingChunk::default();
-        chunk[..part.len()].copy_from_slice(part);
-        write(dataplane.words(Map::Ring), index, &chunk)
-    })
+    (base / CHUNK..)
+        .zip(slots.chunks(CHUNK as usize))
+        .all(|(index, part)| {
+            let mut chunk = RingChunk::default();
+            chunk[..part.len()].copy_from_slice(part);
+            write(dataplane.words(Map::Ring), index, &chunk)
+        })
 }
 
 /// Stores one word: the other side's ticket is being taken by packets.
 fn rewind(dataplane: &dyn Dataplane, number: u32, side: u32) -> bool {
     let word = number as usize * (size_of::<Cursor>() / 8) + side as usize;
     let ticket = dataplane.words(Map::Cursors).get(word);
-    ticket.map(|ticket| ticket.store(0, Ordering::Release)).is_some()
+    ticket
+        .map(|ticket| ticket.store(0, Ordering::Release))
+        .is_some()
 }

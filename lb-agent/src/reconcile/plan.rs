@@ -53,11 +53,19 @@ pub fn plan(observed: &Observed, target: &Target) -> Result<Vec<Action>> {
     raise_backends(observed, target, &mut plan);
     let mut rings = Rings::new(observed);
     for (number, service) in &target.services {
-        plan_service(*number, service, observed.services.get(number), &mut rings, &mut plan)?;
+        plan_service(
+            *number,
+            service,
+            observed.services.get(number),
+            &mut rings,
+            &mut plan,
+        )?;
     }
     plan_listeners(observed, target, &mut plan)?;
     let lower = lowering(observed, target);
-    let flips = plan.iter().any(|action| matches!(action, Action::Service(..) | Action::Control(_)));
+    let flips = plan
+        .iter()
+        .any(|action| matches!(action, Action::Service(..) | Action::Control(_)));
     if flips || !lower.is_empty() {
         plan.push(Action::Grace);
     }
@@ -70,7 +78,10 @@ fn raise_backends(observed: &Observed, target: &Target, plan: &mut Vec<Action>) 
     for (number, (record, note)) in &target.backends {
         match observed.backends.get(number) {
             Some((old, old_note)) => {
-                let both = Backend { flags: record.flags | old.flags, ..*record };
+                let both = Backend {
+                    flags: record.flags | old.flags,
+                    ..*record
+                };
                 if both != *old {
                     plan.push(Action::Backend(*number, both, *note));
                 } else if note != old_note {
@@ -145,7 +156,13 @@ fn lowering(observed: &Observed, target: &Target) -> Vec<Action> {
     let mut actions = Vec::new();
     for (number, old) in &observed.services {
         if !target.services.contains_key(number) {
-            actions.push(Action::Service(*number, Service { flags: 0, ..old.record }));
+            actions.push(Action::Service(
+                *number,
+                Service {
+                    flags: 0,
+                    ..old.record
+                },
+            ));
         }
     }
     for (number, (old, note)) in &observed.backends {
@@ -155,7 +172,10 @@ fn lowering(observed: &Observed, target: &Target) -> Vec<Action> {
             }
             Some(_) => {}
             None => {
-                let free = Backend { incarnation: old.incarnation, ..Backend::default() };
+                let free = Backend {
+                    incarnation: old.incarnation,
+                    ..Backend::default()
+                };
                 actions.push(Action::Backend(*number, free, *note));
             }
         }

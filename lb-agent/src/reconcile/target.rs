@@ -132,7 +132,13 @@ pub enum Obstacle {
 pub fn target(inputs: &Inputs<'_>, failover: &mut BTreeMap<String, State>) -> Result<Target> {
     let mut target = Target::default();
     let mut numbers = Numbers::new(inputs);
-    failover.retain(|name, _| inputs.config.services.iter().any(|service| service.name == *name));
+    failover.retain(|name, _| {
+        inputs
+            .config
+            .services
+            .iter()
+            .any(|service| service.name == *name)
+    });
     for service in &inputs.config.services {
         let number = numbers.service(&service.name)?;
         let state = failover.entry(service.name.clone()).or_default();
@@ -144,17 +150,27 @@ pub fn target(inputs: &Inputs<'_>, failover: &mut BTreeMap<String, State>) -> Re
         };
         let slots = round_robin::ring(&weights, max_ring(inputs.config.services.len()));
         let (tcp_idle, udp_idle) = idle_ticks(inputs, service);
-        target.services.insert(number, TargetService { note, slots, tcp_idle, udp_idle });
-        target.listeners.extend(service.listen.iter().map(|listen| Listener {
-            address: address::from_ip(listen.address.ip()),
-            port: listen.address.port().to_be(),
-            protocol: match listen.protocol {
-                Protocol::Tcp => TCP,
-                Protocol::Udp => UDP,
+        target.services.insert(
+            number,
+            TargetService {
+                note,
+                slots,
+                tcp_idle,
+                udp_idle,
             },
-            service: number,
-            ..Listener::default()
-        }));
+        );
+        target
+            .listeners
+            .extend(service.listen.iter().map(|listen| Listener {
+                address: address::from_ip(listen.address.ip()),
+                port: listen.address.port().to_be(),
+                protocol: match listen.protocol {
+                    Protocol::Tcp => TCP,
+                    Protocol::Udp => UDP,
+                },
+                service: number,
+                ..Listener::default()
+            }));
         target.views.push(view);
     }
     retire(inputs, &mut target);
@@ -170,7 +186,9 @@ fn max_ring(services: usize) -> usize {
 fn idle_ticks(inputs: &Inputs<'_>, service: &config::Service) -> (u32, u32) {
     let hz = u128::from(inputs.observed.control.hz);
     let ticks = |time: std::time::Duration| {
-        u32::try_from(time.as_millis() * hz / 1000).unwrap_or(u32::MAX / 2).max(1)
+        u32::try_from(time.as_millis() * hz / 1000)
+            .unwrap_or(u32::MAX / 2)
+            .max(1)
     };
     (ticks(service.tcp_idle), ticks(service.udp_idle))
 }
@@ -202,17 +220,38 @@ fn backends(
             service: note::name(&service.name),
             name: note::name(&backend.name),
         };
-        target.backends.insert(index, (Backend { flags, ..record }, note));
-        views.push(BackendView { number: index, key, weight, intent, health, share: 0.0, obstacle });
+        target
+            .backends
+            .insert(index, (Backend { flags, ..record }, note));
+        views.push(BackendView {
+            number: index,
+            key,
+            weight,
+            intent,
+            health,
+            share: 0.0,
+            obstacle,
+        });
     }
     let usable = |backup: bool| {
-        views.iter().zip(&service.backends).any(|(view, b)| b.backup == backup && view.obstacle.is_none())
+        views
+            .iter()
+            .zip(&service.backends)
+            .any(|(view, b)| b.backup == backup && view.obstacle.is_none())
     };
-    let usable = Usable { active: usable(false), backup: usable(true) };
+    let usable = Usable {
+        active: usable(false),
+        backup: usable(true),
+    };
     let tier = state.decide(service, usable, inputs.now_ms);
     stand_by(service, tier, &mut views);
     let weights = share(&mut views, target);
-    let view = ServiceView { number, name: service.name.clone(), tier, backends: views };
+    let view = ServiceView {
+        number,
+        name: service.name.clone(),
+        tier,
+        backends: views,
+    };
     Ok((view, weights))
 }
 
@@ -231,7 +270,11 @@ fn obstacle(intent: Intent, weight: u16, health: Health, hop: Option<&String>) -
 /// Gives those that are usable but not of the serving tier their obstacle.
 fn stand_by(service: &config::Service, tier: Tier, views: &mut [BackendView]) {
     let mut backups = 0;
-    for (view, backend) in views.iter_mut().zip(&service.backends).filter(|(view, _)| view.obstacle.is_none()) {
+    for (view, backend) in views
+        .iter_mut()
+        .zip(&service.backends)
+        .filter(|(view, _)| view.obstacle.is_none())
+    {
         view.obstacle = match (tier, backend.backup) {
             (Tier::Active, true) => Some(Obstacle::Standby),
             (Tier::Backup, false) => Some(Obstacle::AwaitsFailback),
@@ -246,7 +289,11 @@ fn stand_by(service: &config::Service, tier: Tier, views: &mut [BackendView]) {
 
 /// Gives those without obstacle their share and the permission to accept.
 fn share(views: &mut [BackendView], target: &mut Target) -> Weights {
-    let total: u32 = views.iter().filter(|view| view.obstacle.is_none()).map(|view| u32::from(view.weight)).sum();
+    let total: u32 = views
+        .iter()
+        .filter(|view| view.obstacle.is_none())
+        .map(|view| u32::from(view.weight))
+        .sum();
     let mut weights = Vec::new();
     for view in views.iter_mut().filter(|view| view.obstacle.is_none()) {
         view.share = f64::from(view.weight) / f64::from(total.max(1));
@@ -278,7 +325,12 @@ fn hop(inputs: &Inputs<'_>, address: IpAddr) -> Result<Hop, String> {
 
 /// The record with the next hop; without one, the last that was known, not reachable.
 fn with_hop(record: Backend, service: u32, ip: IpAddr, hop: Option<Hop>) -> Backend {
-    let mut record = Backend { service, address: address::from_ip(ip), flags: 0, ..record };
+    let mut record = Backend {
+        service,
+        address: address::from_ip(ip),
+        flags: 0,
+        ..record
+    };
     if let Some(hop) = hop {
         record.ifindex = hop.ifindex;
         record.ethernet = Backend::ethernet(hop.mac, hop.source);
@@ -290,7 +342,9 @@ fn with_hop(record: Backend, service: u32, ip: IpAddr, hop: Option<Hop>) -> Back
 /// Keeps what is no longer configured but has live flows: it serves them and gets no new ones.
 fn retire(inputs: &Inputs<'_>, target: &mut Target) {
     for (number, (record, note)) in &inputs.observed.backends {
-        let has_flows = inputs.live.is_none_or(|live| live.backends.contains_key(number));
+        let has_flows = inputs
+            .live
+            .is_none_or(|live| live.backends.contains_key(number));
         if target.backends.contains_key(number) || !has_flows {
             continue;
         }
@@ -300,7 +354,11 @@ fn retire(inputs: &Inputs<'_>, target: &mut Target) {
         target.backends.insert(*number, (kept, *note));
         target.retiring = true;
     }
-    let held: BTreeSet<u32> = target.backends.values().map(|(record, _)| record.service).collect();
+    let held: BTreeSet<u32> = target
+        .backends
+        .values()
+        .map(|(record, _)| record.service)
+        .collect();
     for (number, service) in &inputs.observed.services {
         if held.contains(number) && !target.services.contains_key(number) {
             let kept = TargetService {
@@ -312,16 +370,26 @@ fn retire(inputs: &Inputs<'_>, target: &mut Target) {
             target.services.insert(*number, kept);
         }
     }
-    let listening: BTreeSet<(Address, u16, u8)> =
-        target.listeners.iter().map(|l| (l.address, l.port, l.protocol)).collect();
+    let listening: BTreeSet<(Address, u16, u8)> = target
+        .listeners
+        .iter()
+        .map(|l| (l.address, l.port, l.protocol))
+        .collect();
     for listener in &inputs.observed.listeners {
         let destination = (listener.address, listener.port, listener.protocol);
         let (address, port, protocol) = destination;
-        let has_flows = inputs
-            .live
-            .is_none_or(|live| live.destinations.contains(&(address, port, u32::from(protocol))));
-        if !listening.contains(&destination) && has_flows && target.services.contains_key(&listener.service) {
-            target.listeners.push(Listener { flags: Listener::CLOSING, ..*listener });
+        let has_flows = inputs.live.is_none_or(|live| {
+            live.destinations
+                .contains(&(address, port, u32::from(protocol)))
+        });
+        if !listening.contains(&destination)
+            && has_flows
+            && target.services.contains_key(&listener.service)
+        {
+            target.listeners.push(Listener {
+                flags: Listener::CLOSING,
+                ..*listener
+            });
             target.retiring = true;
         }
     }
@@ -341,12 +409,23 @@ impl<'a> Numbers<'a> {
         let observed = inputs.observed;
         Self {
             observed,
-            services: observed.services.iter().map(|(number, s)| (note::text(&s.note.name), *number)).collect(),
+            services: observed
+                .services
+                .iter()
+                .map(|(number, s)| (note::text(&s.note.name), *number))
+                .collect(),
             backends: observed
                 .backends
                 .iter()
                 .map(|(number, (record, note))| {
-                    ((note::text(&note.service), note::text(&note.name), record.address), *number)
+                    (
+                        (
+                            note::text(&note.service),
+                            note::text(&note.name),
+                            record.address,
+                        ),
+                        *number,
+                    )
                 })
                 .collect(),
             taken_services: observed.services.keys().copied().collect(),
@@ -360,25 +439,49 @@ impl<'a> Numbers<'a> {
         }
         let number = (1..MAX_SERVICES)
             .find(|number| !self.taken_services.contains(number))
-            .with_context(|| format!("no service number is free for {name}: there are {MAX_SERVICES}"))?;
+            .with_context(|| {
+                format!("no service number is free for {name}: there are {MAX_SERVICES}")
+            })?;
         self.taken_services.insert(number);
         Ok(number)
     }
 
     /// A backend that moved to another address is another backend: its flows stay where they are.
     fn backend(&mut self, key: &Key, ip: IpAddr) -> Result<(u16, Backend)> {
-        let identity = (key.service.as_str(), key.backend.as_str(), address::from_ip(ip));
+        let identity = (
+            key.service.as_str(),
+            key.backend.as_str(),
+            address::from_ip(ip),
+        );
         if let Some(number) = self.backends.get(&identity) {
-            let record = self.observed.backends.get(number).map(|(record, _)| *record).unwrap_or_default();
+            let record = self
+                .observed
+                .backends
+                .get(number)
+                .map(|(record, _)| *record)
+                .unwrap_or_default();
             return Ok((*number, record));
         }
         let number = (0..MAX_BACKENDS)
             .filter_map(|number| u16::try_from(number).ok())
             .find(|number| !self.taken_backends.contains(number))
-            .with_context(|| format!("no backend number is free for {key}: there are {MAX_BACKENDS}"))?;
+            .with_context(|| {
+                format!("no backend number is free for {key}: there are {MAX_BACKENDS}")
+            })?;
         self.taken_backends.insert(number);
-        let former = self.observed.incarnations.get(&number).copied().unwrap_or(0);
+        let former = self
+            .observed
+            .incarnations
+            .get(&number)
+            .copied()
+            .unwrap_or(0);
         let incarnation = former.wrapping_add(1).max(1);
-        Ok((number, Backend { incarnation, ..Backend::default() }))
+        Ok((
+            number,
+            Backend {
+                incarnation,
+                ..Backend::default()
+            },
+        ))
     }
 }

@@ -4,6 +4,7 @@
 //! output. [`lb_bench_stand`] writes a fresh header first, numbers it, and then tail-calls the program under test.
 #![no_std]
 #![no_main]
+#![expect(missing_docs, reason = "the xdp macro keeps the documentation inside")]
 #![expect(
     unsafe_code,
     reason = "the kernel calls these by name and reads the licence section"
@@ -22,16 +23,18 @@ const HEADER: usize = 54;
 const CLIENT_PORT: usize = 34;
 /// Where the low half of the client's address stands in an IPv4/TCP frame.
 const CLIENT_LOW: usize = 28;
+/// Where the sequence number stands in an IPv4/TCP frame.
+const SEQUENCE: usize = 38;
 /// An odd number near 2^32 divided by the golden ratio: its multiples visit every flow once (Weyl).
 const WEYL: u32 = 0x9e37_79b1;
 
 #[map(name = "BENCH_PROGRAMS")]
 static PROGRAMS: ProgramArray = ProgramArray::with_max_entries(1, 0);
-/// The header; then, in the last entry's first word, the number of flows minus one.
 #[map(name = "BENCH_HEADER")]
 static TEMPLATE: Array<[u8; 64]> = Array::with_max_entries(1, 0);
-#[map(name = "BENCH_FLOW_MASK")]
-static FLOW_MASK: Array<u32> = Array::with_max_entries(1, 0);
+/// Number of flows minus one; whether the sequence number differs from packet to packet.
+#[map(name = "BENCH_SETTINGS")]
+static SETTINGS: Array<[u32; 2]> = Array::with_max_entries(1, 0);
 #[map(name = "BENCH_ROUND")]
 static ROUND: PerCpuArray<u32> = PerCpuArray::with_max_entries(1, 0);
 
@@ -47,34 +50,43 @@ pub fn lb_bench_null(_context: XdpContext) -> u32 {
     xdp_action::XDP_TX
 }
 
-/// Passes everything: gives a veth peer the receive path that XDP_TX and XDP_REDIRECT need.
-#[xdp]
-pub fn lb_bench_pass(_context: XdpContext) -> u32 {
-    xdp_action::XDP_PASS
-}
-
 #[inline(always)]
 fn stand(context: &XdpContext) -> Option<u32> {
     let template = TEMPLATE.get_ptr(0)?;
-    let mask = FLOW_MASK.get(0)?;
+    let [mask, renumber] = *SETTINGS.get(0)?;
     let round = ROUND.get_ptr_mut(0)?;
-    if context.data() + HEADER > context.data_end() {
+    // SAFETY: the counter is this CPU's own.
+    let round = unsafe {
+        *round = (*round).wrapping_add(WEYL);
+        *round
+    };
+    let flow = round & mask;
+    let start = context.data();
+    if start + HEADER > context.data_end() {
         return None;
     }
-    // SAFETY: the counter is this CPU's own.
-    let flow = unsafe {
-        *round = (*round).wrapping_add(WEYL);
-        *round & *mask
-    };
-    let frame = context.data() as *mut u8;
-    // SAFETY: the frame was compared with HEADER bytes, the template has more, and both lie in different memory.
+    let frame = start as *mut u8;
+    // SAFETY: the frame was compared with HEADER bytes, the template has more, and both begin on eight bytes.
     unsafe {
-        core::ptr::copy_nonoverlapping(template.cast::<u8>(), frame, HEADER);
+        frame
+            .cast::<[u64; 6]>()
+            .write(template.cast::<[u64; 6]>().read());
+        frame
+            .add(48)
+            .cast::<u32>()
+            .write(template.cast::<u8>().add(48).cast::<u32>().read());
+        frame
+            .add(52)
+            .cast::<u16>()
+            .write(template.cast::<u8>().add(52).cast::<u16>().read());
         let [a, b, c, d] = flow.to_be_bytes();
         frame.add(CLIENT_LOW).write(a);
         frame.add(CLIENT_LOW + 1).write(b);
         frame.add(CLIENT_PORT).write(c);
         frame.add(CLIENT_PORT + 1).write(d);
+        if renumber != 0 {
+            frame.add(SEQUENCE).cast::<u16>().write(round as u16);
+        }
     }
     // SAFETY: the context is the one the kernel gave this run. The call only returns where it failed.
     let _ = unsafe { PROGRAMS.tail_call(context, 0) };

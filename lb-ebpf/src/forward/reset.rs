@@ -115,7 +115,13 @@ fn reset(segment: &impl Header<{ tcp::LEN }>, payload: usize, addresses: u64) ->
         (0, next.to_be(), tcp::RST | tcp::ACK)
     };
     let offset = ((tcp::LEN / 4) as u8) << 4;
-    let mut reset = [ports, sequence, acknowledgement, word([offset, answer, 0, 0]), 0];
+    let mut reset = [
+        ports,
+        sequence,
+        acknowledgement,
+        word([offset, answer, 0, 0]),
+        0,
+    ];
     let pseudo = word([0, TCP, 0, tcp::LEN as u8]);
     let sum = checksum::add(addresses + u64::from(pseudo), &reset);
     let [a, b] = checksum::finish(sum).to_ne_bytes();

@@ -51,12 +51,10 @@ const CLOSED_LINGERS_S: u32 = 10;
 pub fn find<T: Tables>(tables: &T, control: &Control, hash: u64, key: &FlowKey) -> Sought {
     match find_in(tables, first(control, hash), hash, key) {
         Sought::Missing(None) => find_in(tables, second(control, hash), hash, key),
-        Sought::Missing(collision) => {
-            match find_in(tables, second(control, hash), hash, key) {
-                Sought::Missing(_) => Sought::Missing(collision),
-                found => found,
-            }
-        }
+        Sought::Missing(collision) => match find_in(tables, second(control, hash), hash, key) {
+            Sought::Missing(_) => Sought::Missing(collision),
+            found => found,
+        },
         found => found,
     }
 }
@@ -72,7 +70,11 @@ fn find_in<T: Tables>(tables: &T, bucket: u32, hash: u64, key: &FlowKey) -> Soug
     let Some(flow) = tables.flow(bucket, way) else {
         return Sought::Missing(None);
     };
-    let place = Place { bucket, way, seen: tag };
+    let place = Place {
+        bucket,
+        way,
+        seen: tag,
+    };
     if same(&flow.key, key) {
         Sought::Found(Hit { place, tag, flow })
     } else {
@@ -137,7 +139,10 @@ fn claim<T: Tables>(
     if let Some(place) = newcomer.place.filter(take) {
         return Some(place);
     }
-    let buckets = [first(control, newcomer.hash), second(control, newcomer.hash)];
+    let buckets = [
+        first(control, newcomer.hash),
+        second(control, newcomer.hash),
+    ];
     if let Some(place) = free(tables, buckets[0]).filter(take) {
         return Some(place);
     }
@@ -164,7 +169,11 @@ fn least<T: Tables>(
     let mut least = Worth(u64::MAX);
     let mut candidate = 0;
     while candidate < 2 * WAYS {
-        let bucket = if candidate < WAYS { buckets[0] } else { buckets[1] };
+        let bucket = if candidate < WAYS {
+            buckets[0]
+        } else {
+            buckets[1]
+        };
         let flow = tables.flow(bucket, candidate % WAYS)?;
         let worth = Worth::of(&flow, control, service, now, candidate);
         if worth.0 < least.0 {
@@ -173,7 +182,11 @@ fn least<T: Tables>(
         least = tables.opaque(least);
         candidate += 1;
     }
-    let bucket = if least.candidate() < WAYS { buckets[0] } else { buckets[1] };
+    let bucket = if least.candidate() < WAYS {
+        buckets[0]
+    } else {
+        buckets[1]
+    };
     let way = least.candidate() % WAYS;
     let seen = tables.tag(bucket, way)?;
     seen.is_flow()
@@ -189,7 +202,8 @@ impl Worth {
     #[inline(always)]
     fn of(flow: &Flow, control: &Control, service: &Service, now: u32, candidate: u32) -> Self {
         let idle = now.wrapping_sub(flow.seen);
-        let closed = flow.state == Flow::CLOSED && idle >= CLOSED_LINGERS_S.wrapping_mul(control.hz);
+        let closed =
+            flow.state == Flow::CLOSED && idle >= CLOSED_LINGERS_S.wrapping_mul(control.hz);
         // The idle times are those of the newcomer's service: the flow's own would be one more look-up each.
         let limit = if flow.key.protocol == u32::from(TCP) {
             service.tcp_idle

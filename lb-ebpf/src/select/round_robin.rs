@@ -12,7 +12,11 @@ const TRIES: u64 = 4;
 #[inline(always)]
 pub fn choose<T: Tables>(tables: &T, number: u32, service: &Service) -> Option<(u16, Backend)> {
     let side = service.side & 1;
-    let ring = if side == 0 { service.rings[0] } else { service.rings[1] };
+    let ring = if side == 0 {
+        service.rings[0]
+    } else {
+        service.rings[1]
+    };
     if ring.len == 0 {
         return None;
     }

@@ -5,6 +5,7 @@ use std::{
     io::Write as _,
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
+    sync::{Condvar, Mutex, MutexGuard, PoisonError},
     thread,
     time::{Duration, Instant},
 };
@@ -14,16 +15,56 @@ use anyhow::{Context as _, Result, bail};
 /// While it lives, no other caller of [`exclusive`], in this process or another, goes on.
 #[derive(Debug)]
 pub struct Exclusive {
+    // In this order: who is next in this process must find the file unlocked.
     _lock: Held,
+    _turn: Turn,
 }
 
 /// Waits for its turn; for tests that measure time or load both cores.
 ///
 /// # Errors
-/// The lock file cannot be made, or the turn does not come within ten minutes.
+/// Not root, the lock file cannot be made, or another process does not give it up within ten minutes.
 pub fn exclusive() -> Result<Exclusive> {
+    super::need_root()?;
+    let turn = Turn::wait();
     let lock = Held::wait(Path::new("/run/lb-lab.lock"), Duration::from_secs(600))?;
-    Ok(Exclusive { _lock: lock })
+    Ok(Exclusive {
+        _lock: lock,
+        _turn: turn,
+    })
+}
+
+/// First come, first served among the threads of this process: the file alone would go to whoever looks first, and
+/// that is the thread that has just given it up.
+#[derive(Debug)]
+struct Turn;
+
+/// Numbers given out, and the number whose turn it is.
+static NUMBERS: Mutex<(u64, u64)> = Mutex::new((0, 0));
+static MOVED: Condvar = Condvar::new();
+
+impl Turn {
+    fn wait() -> Self {
+        let mut numbers = lock(&NUMBERS);
+        let own = numbers.0;
+        numbers.0 += 1;
+        while numbers.1 != own {
+            numbers = MOVED.wait(numbers).unwrap_or_else(PoisonError::into_inner);
+        }
+        Self
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        lock(&NUMBERS).1 += 1;
+        MOVED.notify_all();
+    }
+}
+
+/// Numbers stay right even if a thread panicked while it held them.
+fn lock(numbers: &Mutex<(u64, u64)>) -> MutexGuard<'_, (u64, u64)> {
+    numbers.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A lock file that is held, says by whom, and is removed with the value.

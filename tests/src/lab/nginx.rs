@@ -1,6 +1,10 @@
 //! A real web server on a backend.
 
-use std::{fs, path::Path, time::Duration};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::{Context as _, Result};
 
@@ -10,6 +14,7 @@ use super::{Lab, Process, wait_until};
 #[derive(Debug)]
 pub struct Nginx {
     process: Process,
+    home: PathBuf,
 }
 
 impl Nginx {
@@ -31,8 +36,13 @@ impl Nginx {
         fs::write(&conf, configuration(&home, name)).with_context(context)?;
         let errors = lab.run_dir().join(format!("nginx-{name}.log"));
         let args = [Path::new("-e"), &errors, Path::new("-c"), &conf];
+        // One that was killed has left its own.
+        let pid = home.join("pid");
+        if pid.exists() {
+            fs::remove_file(&pid).with_context(context)?;
+        }
         let mut process = Process::start(lab.command(node, "nginx", args), &errors)?;
-        let listening = || fs::exists(home.join("pid")).unwrap_or(false);
+        let listening = || fs::exists(&pid).unwrap_or(false);
         let what = format!("nginx `{name}` to listen");
         wait_until(Duration::from_secs(10), &what, || {
             listening() || !process.is_running()
@@ -42,7 +52,12 @@ impl Nginx {
             "nginx `{name}` ended at once (Debian: apt-get install nginx-light):\n{}",
             process.log().trim()
         );
-        Ok(Self { process })
+        Ok(Self { process, home })
+    }
+
+    /// The file that `/big` sends.
+    pub fn big(&self) -> PathBuf {
+        self.home.join("big")
     }
 
     /// Its process: to kill it, stop it or read its log.

@@ -1,4 +1,4 @@
-//! The lab tried by itself, with the kernel in the balancer's place. All need root.
+//! The lab tried by itself, with the kernel in the balancer's place. All need root, and fail without.
 
 use std::{
     io::{Read as _, Write as _},
@@ -10,13 +10,11 @@ use std::{
 use super::*;
 
 #[test]
-#[ignore = "needs root"]
 fn answers_come_back_directly_in_one_segment() {
     direct_return("lb-test-one", Layout::one_arm(2));
 }
 
 #[test]
-#[ignore = "needs root"]
 fn answers_come_back_directly_over_the_second_arm() {
     direct_return("lb-test-two", Layout::two_arm(2));
 }
@@ -46,8 +44,8 @@ fn direct_return(prefix: &str, layout: Layout) {
 }
 
 #[test]
-#[ignore = "needs root"]
 fn a_pulled_cable_is_as_before_when_it_is_back() {
+    let _turn = exclusive().unwrap();
     for (prefix, layout) in [
         ("lb-test-cable1", Layout::one_arm(1)),
         ("lb-test-cable2", Layout::two_arm(1)),
@@ -74,8 +72,8 @@ fn a_pulled_cable_is_as_before_when_it_is_back() {
 }
 
 #[test]
-#[ignore = "needs root"]
 fn what_a_killed_process_left_behind_is_removed() {
+    let _turn = exclusive().unwrap();
     let prefix = "lb-test-left";
     let lab = Lab::new(prefix).unwrap();
     let mut sleep = lab.spawn("be1", "sleep", ["1000"]).unwrap();

@@ -57,7 +57,10 @@ impl Kernel {
                 Ok(()) => return Ok(Attached::Replaced),
                 Err(error) => {
                     // The link outlived its interface: one of the same name has come since.
-                    tracing::warn!("{}: the pinned link is of no use any more ({error:#})", interface.name);
+                    tracing::warn!(
+                        "{}: the pinned link is of no use any more ({error:#})",
+                        interface.name
+                    );
                     std::fs::remove_file(&pin)
                         .with_context(|| format!("cannot remove {}", pin.display()))?;
                 }
@@ -69,7 +72,8 @@ impl Kernel {
             config::XdpMode::Auto => self.attach_auto(&interface.name, ifindex)?,
         };
         let (link, mode) = link;
-        link.pin(&pin).with_context(|| format!("cannot pin {}", pin.display()))?;
+        link.pin(&pin)
+            .with_context(|| format!("cannot pin {}", pin.display()))?;
         Ok(Attached::Anew(mode))
     }
 
@@ -86,7 +90,9 @@ impl Kernel {
             Err(native) if errno(&native) == Some(Errno::BUSY) => Err(native),
             Err(native) => {
                 let attached = self.attach_as(name, ifindex, Mode::Generic)?;
-                tracing::warn!("{name}: generic XDP, several times slower than native, because {native:#}");
+                tracing::warn!(
+                    "{name}: generic XDP, several times slower than native, because {native:#}"
+                );
                 Ok(attached)
             }
         }
@@ -99,10 +105,13 @@ impl Kernel {
         };
         let mut ebpf = lock(&self.ebpf)?;
         let program = program(&mut ebpf, PROGRAM)?;
-        let id = program.attach_to_if_index(ifindex, flag).map_err(|error| explain(name, mode, error))?;
+        let id = program
+            .attach_to_if_index(ifindex, flag)
+            .map_err(|error| explain(name, mode, error))?;
         let link = program.take_link(id)?;
-        let link = FdLink::try_from(link)
-            .map_err(|_| anyhow!("{name}: the kernel gives no BPF link for XDP: it must be 5.9 or newer"))?;
+        let link = FdLink::try_from(link).map_err(|_| {
+            anyhow!("{name}: the kernel gives no BPF link for XDP: it must be 5.9 or newer")
+        })?;
         Ok((link, mode))
     }
 }

@@ -47,12 +47,25 @@ pub enum Found {
     Maps,
 }
 
+/// Lines that the packet path wrote.
+pub type PacketLog = EbpfLogger<&'static dyn log::Log>;
+
+/// The loaded object.
+pub struct Loaded {
+    /// Maps and programs.
+    pub kernel: Kernel,
+    /// Whether there were maps already.
+    pub found: Found,
+    /// The packet log, if it was asked for.
+    pub packet_log: Option<PacketLog>,
+}
+
 impl Kernel {
     /// Loads both programs and opens or makes the maps. Nothing is attached or replaced yet.
     ///
     /// # Errors
     /// Where pinned maps are of another layout (they are left as they are), or the kernel refuses.
-    pub fn load(options: Options<'_>) -> Result<(Self, Found, Option<EbpfLogger<&'static dyn log::Log>>)> {
+    pub fn load(options: Options<'_>) -> Result<Loaded> {
         bpffs::ensure(options.pin_dir)?;
         let pinned = pinned_flow_buckets(options.pin_dir)?;
         let wanted = flow_buckets(options.flows);
@@ -68,9 +81,9 @@ impl Kernel {
         let mut ebpf = open(options, buckets)?;
         // Before any map is taken out and closed: the programs name maps by their descriptors.
         for name in [PROGRAM, DRY_RUN] {
-            program(&mut ebpf, name)?
-                .load()
-                .with_context(|| format!("the kernel refuses program {name}: is it 6.1 or newer?"))?;
+            program(&mut ebpf, name)?.load().with_context(|| {
+                format!("the kernel refuses program {name}: is it 6.1 or newer?")
+            })?;
         }
         let mut mapped = Vec::new();
         for map in Map::ALL {
@@ -85,7 +98,7 @@ impl Kernel {
         let counters = per_cpu(&mut ebpf, maps::COUNTERS)?;
         let backend_counters = per_cpu(&mut ebpf, maps::BACKEND_COUNTERS)?;
         let events = per_cpu(&mut ebpf, maps::EVENTS)?;
-        let logger = if options.packet_log {
+        let packet_log = if options.packet_log {
             Some(EbpfLogger::init(&mut ebpf).context("cannot open the packet log")?)
         } else {
             None
@@ -104,7 +117,11 @@ impl Kernel {
             kernel.initialise(buckets)?;
             Found::Nothing
         };
-        Ok((kernel, found, logger))
+        Ok(Loaded {
+            kernel,
+            found,
+            packet_log,
+        })
     }
 
     fn initialise(&self, buckets: u32) -> Result<()> {
@@ -157,12 +174,18 @@ fn pinned_flow_buckets(dir: &Path) -> Result<Option<u32>> {
             dir.display()
         );
     }
-    let tags = MapData::from_pin(dir.join(Map::FlowTags.name()))?.info()?.max_entries();
+    let tags = MapData::from_pin(dir.join(Map::FlowTags.name()))?
+        .info()?
+        .max_entries();
     Ok(Some(tags))
 }
 
 fn open(options: Options<'_>, buckets: u32) -> Result<Ebpf> {
-    let level = if options.packet_log { LOG_ALL } else { LOG_NOTHING };
+    let level = if options.packet_log {
+        LOG_ALL
+    } else {
+        LOG_NOTHING
+    };
     let mut loader = EbpfLoader::new();
     loader.override_global("AYA_LOG_LEVEL", &level, true);
     for map in Map::ALL {
@@ -180,7 +203,8 @@ fn open(options: Options<'_>, buckets: u32) -> Result<Ebpf> {
 }
 
 fn take(ebpf: &mut Ebpf, name: &str) -> Result<aya::maps::Map> {
-    ebpf.take_map(name).with_context(|| format!("the object has no map {name}"))
+    ebpf.take_map(name)
+        .with_context(|| format!("the object has no map {name}"))
 }
 
 fn per_cpu<T: Pod>(ebpf: &mut Ebpf, name: &str) -> Result<PerCpuArray<MapData, T>> {

@@ -9,7 +9,6 @@ mod script;
 mod serve;
 mod stage;
 mod stop;
-mod traffic;
 
 use std::{
     io::{IsTerminal as _, Write as _},
@@ -20,6 +19,7 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 use clap::{Parser, Subcommand};
+use lb_tests::lab::client::traffic;
 
 use self::{report::Report, stage::Stage, stop::Stop};
 

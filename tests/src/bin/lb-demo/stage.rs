@@ -58,13 +58,13 @@ impl Stage {
         let targets = vec![
             Target {
                 service: "web",
-                addresses: at(80, layout::WEB_V4, layout::WEB_V6),
+                addresses: at(80, layout::WEB_V4, layout::WEB_V6).to_vec(),
                 per_second: WEB_PER_SECOND,
                 question: "GET / HTTP/1.1\r\nHost: web\r\nConnection: close\r\n\r\n",
             },
             Target {
                 service: "db",
-                addresses: at(5432, layout::DB_V4, layout::DB_V6),
+                addresses: at(5432, layout::DB_V4, layout::DB_V6).to_vec(),
                 per_second: DB_PER_SECOND,
                 question: "who\n",
             },

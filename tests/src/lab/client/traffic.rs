@@ -1,4 +1,4 @@
-//! The client: opens connections at a steady rate, asks each who answers, and keeps account of all of them.
+//! Opens connections at a steady rate, asks each who answers, and keeps account of all of them.
 
 use std::{
     collections::BTreeMap,
@@ -13,12 +13,13 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use lb_tests::lab::Namespace;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
     time::{MissedTickBehavior, interval, timeout},
 };
+
+use crate::lab::{Namespace, wait_until};
 
 /// What to ask, where, and how often.
 #[derive(Clone, Debug)]
@@ -26,7 +27,7 @@ pub struct Target {
     /// The service.
     pub service: &'static str,
     /// Its addresses, taken in turn.
-    pub addresses: [SocketAddr; 2],
+    pub addresses: Vec<SocketAddr>,
     /// Connections per second.
     pub per_second: u32,
     /// What to say.
@@ -58,6 +59,9 @@ pub struct Tally {
 
 impl Traffic {
     /// Starts it in `namespace`.
+    ///
+    /// # Errors
+    /// There is no such namespace.
     pub fn start(namespace: &Namespace, targets: Vec<Target>) -> Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -77,6 +81,31 @@ impl Traffic {
     /// What became of the requests of `service` begun from `from` until `until`.
     pub fn tally(&self, service: &str, from: Instant, until: Instant) -> Tally {
         lock(&self.ledger).tally(service, from, until)
+    }
+
+    /// The next `count` requests of `service` and those begun meanwhile, all of them ended.
+    ///
+    /// # Errors
+    /// They do not end within twenty seconds.
+    pub fn next(&self, service: &str, count: u64) -> Result<Tally> {
+        let from = Instant::now();
+        let what = format!("{count} requests to {service}");
+        wait_until(Duration::from_secs(20), &what, || {
+            let tally = self.tally(service, from, Instant::now());
+            tally.answered() + tally.failed() >= count
+        })?;
+        self.settled(service, from, Instant::now())
+    }
+
+    /// As [`Traffic::tally`], once every request of that time has ended.
+    ///
+    /// # Errors
+    /// One of them does not within ten seconds.
+    pub fn settled(&self, service: &str, from: Instant, until: Instant) -> Result<Tally> {
+        wait_until(Duration::from_secs(10), "every request to end", || {
+            self.tally(service, from, until).pending == 0
+        })?;
+        Ok(self.tally(service, from, until))
     }
 
     /// Requests that were begun and that failed, of all services, since the start.

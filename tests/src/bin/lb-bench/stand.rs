@@ -1,0 +1,163 @@
+//! The measuring stand: an outer program that writes a fresh frame and calls the program under test.
+
+use std::{env, fs, path::PathBuf, time::Instant};
+
+use anyhow::{Context as _, Result, ensure};
+use aya::{
+    Ebpf, EbpfLoader, TestRun as _, TestRunOptions,
+    maps::{Array, MapData, ProgramArray},
+    programs::Xdp,
+};
+use lb_agent::{
+    config::Config,
+    dataplane::Dataplane as _,
+};
+use lb_tests::engines::World;
+
+use super::cases::{Case, Program};
+
+/// Two worlds: one whose table holds all flows, one whose table is always full.
+pub struct Stand {
+    roomy: World,
+    full: World,
+    outer: Ebpf,
+    programs: ProgramArray<MapData>,
+    template: Array<MapData, [u8; 64]>,
+    settings: Array<MapData, [u32; 2]>,
+}
+
+/// Flows of the roomy table.
+const ROOM: u32 = 262_144;
+/// Flows of the full table.
+const TIGHT: u32 = 65_536;
+/// Service that has a flow table entry for nobody, and one that everybody uses.
+const CONFIG: &str = r#"
+    [[interface]]
+    name = "lo"
+    [[service]]
+    name = "web"
+    listen = ["192.0.2.10:80/tcp", "192.0.2.11:80/tcp"]
+    [[service.backend]]
+    name = "web-1"
+    address = "10.0.1.11"
+    weight = 100
+    [[service.backend]]
+    name = "web-2"
+    address = "10.0.1.13"
+    weight = 50
+    [[service]]
+    name = "unknown"
+    listen = ["192.0.2.20:80/tcp"]
+    [[service.backend]]
+    name = "unknown-1"
+    address = "10.0.1.11"
+"#;
+
+impl Stand {
+    /// Loads everything.
+    pub fn new() -> Result<Self> {
+        let config = Config::parse(CONFIG, "bench.toml")?;
+        let path = object();
+        let bytes = fs::read(&path).with_context(|| format!("{}: run `cargo xtask bench`", path.display()))?;
+        let mut outer = EbpfLoader::new().load(&bytes)?;
+        for name in ["lb_bench_stand", "lb_bench_null"] {
+            xdp(&mut outer, name)?.load()?;
+        }
+        let mut take = |name: &str| outer.take_map(name).with_context(|| format!("no map {name}"));
+        let programs = ProgramArray::try_from(take("BENCH_PROGRAMS")?)?;
+        let template = Array::try_from(take("BENCH_HEADER")?)?;
+        let settings = Array::try_from(take("BENCH_SETTINGS")?)?;
+        Ok(Self {
+            roomy: World::new(&config, ROOM)?,
+            full: World::new(&config, TIGHT)?,
+            outer,
+            programs,
+            template,
+            settings,
+        })
+    }
+
+    /// Opens the flows of a case.
+    pub fn prepare(&mut self, case: &Case) -> Result<()> {
+        if let Some(opening) = &case.opening {
+            self.arrange(case, opening)?;
+            // The numbering visits every flow once in as many packets.
+            self.run(opening, case.flows)?;
+        } else if case.flows > TIGHT {
+            self.arrange(case, &case.frame)?;
+            self.run(&case.frame, 4 * TIGHT)?;
+        }
+        Ok(())
+    }
+
+    /// Nanoseconds per packet of one round.
+    pub fn measure(&mut self, case: &Case, packets: u32) -> Result<f64> {
+        self.arrange(case, &case.frame)?;
+        let before = self.counted(case)?;
+        let start = Instant::now();
+        self.run(&case.frame, packets)?;
+        let ns = start.elapsed().as_secs_f64() * 1e9 / f64::from(packets);
+        let counted = self.counted(case)? - before;
+        if let Some(reason) = case.reason {
+            ensure!(
+                counted == u64::from(packets),
+                "{}: {counted} of {packets} packets were counted as {}",
+                case.name,
+                reason.label()
+            );
+        }
+        Ok(ns)
+    }
+
+    fn world(&self, case: &Case) -> &World {
+        if case.flows > TIGHT { &self.full } else { &self.roomy }
+    }
+
+    fn arrange(&mut self, case: &Case, frame: &[u8]) -> Result<()> {
+        match case.program {
+            Program::Empty => {
+                let empty = xdp(&mut self.outer, "lb_bench_null")?.fd()?.try_clone()?;
+                self.programs.set(0, &empty, 0)?;
+            }
+            Program::Lb => {
+                let program = self.world(case).kernel.program_fd()?;
+                self.programs.set(0, &program, 0)?;
+            }
+        }
+        let mut template = [0; 64];
+        template[..frame.len()].copy_from_slice(frame);
+        self.template.set(0, template, 0)?;
+        self.settings.set(0, [case.flows - 1, u32::from(case.renumber)], 0)?;
+        Ok(())
+    }
+
+    fn run(&mut self, frame: &[u8], packets: u32) -> Result<()> {
+        let result = xdp(&mut self.outer, "lb_bench_stand")?.test_run(TestRunOptions {
+            data_in: Some(frame),
+            repeat: packets,
+            ..TestRunOptions::default()
+        })?;
+        ensure!(result.return_value != 0, "the stand could not call the program under test");
+        Ok(())
+    }
+
+    fn counted(&self, case: &Case) -> Result<u64> {
+        let Some(reason) = case.reason else { return Ok(0) };
+        let world = self.world(case);
+        let numbers = world.target.views.iter().map(|view| view.number);
+        let mut sum = 0;
+        for service in numbers.chain([0]) {
+            sum += world.kernel.counts(service)?.get(&reason).map_or(0, |count| count.packets);
+        }
+        Ok(sum)
+    }
+}
+
+fn xdp<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut Xdp> {
+    Ok(ebpf.program_mut(name).with_context(|| format!("no program {name}"))?.try_into()?)
+}
+
+fn object() -> PathBuf {
+    let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    env::var("LB_BENCH_OBJECT").map_or_else(|_| here.join("../target/bpf/bench.bpf.o"), PathBuf::from)
+}

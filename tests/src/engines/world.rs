@@ -1,0 +1,159 @@
+//! A small world that both engines live in.
+
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    process,
+    sync::atomic::{AtomicU32, Ordering},
+};
+
+use anyhow::Result;
+use lb_agent::{
+    config::Config,
+    dataplane::{
+        kernel::{Kernel, Loaded, Options},
+        pins,
+    },
+    neighbour::Hop,
+    observed::observe,
+    operator::Operator,
+    reconcile::{
+        apply::apply,
+        plan::plan,
+        target::{Inputs, Target, target},
+    },
+};
+use lb_common::{Map, flow::WAYS, memory::HostMemory, memory::Memory as _};
+use lb_ebpf::testing::HostTables;
+
+use super::INGRESS;
+
+/// Services the counters are read of.
+pub(super) const SERVICES: u32 = 4;
+/// Backends the counters are read of.
+pub(super) const BACKENDS: u16 = 8;
+
+/// Interface of every second backend.
+const OTHER_INTERFACE: u32 = 7;
+
+/// The configuration that stories and properties use.
+pub fn test_config() -> Config {
+    let text = r#"
+        [[interface]]
+        name = "lo"
+        [[service]]
+        name = "web"
+        listen = ["192.0.2.10:80/tcp", "[2001:db8::10]:80/tcp"]
+        tcp_idle = "60s"
+        [[service.backend]]
+        name = "web-1"
+        address = "10.0.1.11"
+        weight = 100
+        [[service.backend]]
+        name = "web-2"
+        address = "10.0.1.12"
+        weight = 50
+        [[service]]
+        name = "dns"
+        listen = ["192.0.2.53:53/udp", "[2001:db8::53]:53/udp"]
+        udp_idle = "10s"
+        [[service.backend]]
+        name = "dns-1"
+        address = "10.0.1.11"
+        [[service.backend]]
+        name = "dns-2"
+        address = "10.0.1.12"
+    "#;
+    Config::parse(text, "test.toml").unwrap_or_else(|mistakes| panic!("{mistakes}"))
+}
+
+/// Both engines and what was put into their tables.
+pub struct World {
+    /// The engine in the kernel.
+    pub kernel: Box<Kernel>,
+    /// The engine on the host.
+    pub host: HostTables,
+    /// What the tables were made from.
+    pub target: Target,
+    /// Buckets of the flow table.
+    pub buckets: u32,
+    pin_dir: PathBuf,
+}
+
+impl World {
+    /// A world of `config` whose flow table holds `flows` flows. Backends with an odd last address byte are reached by
+    /// the interface frames come by, the others by another.
+    ///
+    /// # Errors
+    /// Where the kernel refuses; this needs root.
+    pub fn new(config: &Config, flows: u32) -> Result<Self> {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let pin_dir = PathBuf::from(format!("/sys/fs/bpf/lb-engines-{}-{number}", process::id()));
+        let Loaded { kernel, .. } = Kernel::load(Options { pin_dir: &pin_dir, flows, packet_log: false })?;
+        let observed = observe(&kernel);
+        let hops = config
+            .services
+            .iter()
+            .flat_map(|service| &service.backends)
+            .map(|backend| {
+                let last = match backend.address {
+                    std::net::IpAddr::V4(v4) => v4.octets()[3],
+                    std::net::IpAddr::V6(v6) => v6.octets()[15],
+                };
+                let hop = Hop {
+                    ifindex: if last % 2 == 1 { INGRESS } else { OTHER_INTERFACE },
+                    interface: "test".into(),
+                    source: [0x02, 0, 0, 0, 1, 0x1b],
+                    mac: [0x02, 0, 0, 0, 0xbe, last],
+                };
+                (backend.address, Ok(hop))
+            })
+            .collect();
+        let inputs = Inputs {
+            config,
+            operator: &Operator::default(),
+            health: &BTreeMap::new(),
+            hops: &hops,
+            observed: &observed,
+            live: None,
+            now_ms: 0,
+        };
+        let target = target(&inputs, &mut BTreeMap::new())?;
+        apply(&kernel, &plan(&observed, &target)?)?;
+        let buckets = u32::try_from(kernel.words(Map::FlowTags).len())? / WAYS;
+        let host = HostTables { memory: HostMemory::new(buckets), ..HostTables::default() };
+        for map in Map::ALL {
+            for (to, from) in host.memory.words(map).iter().zip(kernel.words(map)) {
+                to.store(from.load(Ordering::Relaxed), Ordering::Relaxed);
+            }
+        }
+        Ok(Self { kernel: Box::new(kernel), host, target, buckets, pin_dir })
+    }
+
+    /// Name of a backend.
+    pub fn backend_name(&self, number: u16) -> String {
+        self.target
+            .views
+            .iter()
+            .flat_map(|view| &view.backends)
+            .find(|backend| backend.number == number)
+            .map_or_else(|| number.to_string(), |backend| backend.key.backend.clone())
+    }
+
+    /// Number of a backend.
+    pub fn backend_number(&self, name: &str) -> u16 {
+        self.target
+            .views
+            .iter()
+            .flat_map(|view| &view.backends)
+            .find(|backend| backend.key.backend == name)
+            .map_or_else(|| panic!("no backend {name}"), |backend| backend.number)
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        let _ = pins::remove_all(&self.pin_dir);
+    }
+}

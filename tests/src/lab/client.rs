@@ -1,0 +1,16 @@
+//! Clients of a service: one connection, a long download, a steady rate of new connections, a crowd of old ones.
+
+mod connect;
+mod crowd;
+mod curl;
+mod download;
+mod session;
+pub mod traffic;
+
+pub use self::{
+    crowd::{Crowd, Mood},
+    curl::curl,
+    download::Download,
+    session::Session,
+    traffic::{Tally, Traffic},
+};
