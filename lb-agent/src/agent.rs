@@ -33,12 +33,12 @@ use crate::{
     health::{Health, Transition},
     lock::Lock,
     neighbour::Hops,
-    observed::{self, Observed},
+    observed::{self, Live, Observed},
     operator::{Key, Operator},
     reconcile::{
         apply::apply,
         plan::plan,
-        target::{Inputs, Target, target},
+        target::{Inputs, Target, leftovers, target},
     },
 };
 use interfaces::Interfaces;
@@ -110,7 +110,6 @@ impl Agent {
                     if let Some((key, transition)) = self.probes.observe(report) {
                         self.health_changed(&key, transition);
                     }
-                    self.publish();
                 }
                 Event::Neighbours(hops) => {
                     self.learn(hops);
@@ -155,8 +154,12 @@ impl Agent {
         self.reconcile_or_log();
     }
 
-    /// Looks whether a delayed failback is due or a retired backend has no flows left.
+    /// Looks whether a delayed failback is due, a retired backend has no flows left, or an interface was made anew;
+    /// lets readers see what the probes saw meanwhile.
     fn tick(&mut self) {
+        for problem in self.interfaces.follow(&self.dataplane, &self.config) {
+            tracing::error!("{problem:#}");
+        }
         let now = self.now_ms();
         let failback_due = self.config.services.iter().any(|service| {
             let state = self.failover.get(&service.name);
@@ -166,6 +169,8 @@ impl Agent {
         });
         if failback_due || self.target.retiring {
             self.reconcile_or_log();
+        } else {
+            self.publish();
         }
     }
 
@@ -189,7 +194,12 @@ impl Agent {
         failover: &mut BTreeMap<String, State>,
     ) -> Result<(Observed, Target)> {
         let observed = observed::observe(&*self.dataplane);
-        let live = observed::live(&*self.dataplane, self.dataplane.now()?);
+        // The flow table is large: it is searched only where something waits for its flows to end.
+        let live = if leftovers(&observed, config) {
+            observed::live(&*self.dataplane, self.dataplane.now()?)
+        } else {
+            Live::default()
+        };
         let health = self.probes.health();
         let inputs = Inputs {
             config,
@@ -235,7 +245,11 @@ impl Agent {
                 .iter()
                 .find(|former| former.name == view.name);
             if before.is_some_and(|former| former.tier != view.tier) {
-                tracing::warn!("{}: {:?} backends serve now", view.name, view.tier);
+                tracing::warn!(
+                    "{}: {} serves now",
+                    view.name,
+                    crate::api::status::tier(view.tier)
+                );
             }
         }
     }

@@ -10,7 +10,7 @@
 use aya_ebpf::{
     bindings::xdp_action, helpers::generated::bpf_redirect, macros::xdp, programs::XdpContext,
 };
-use aya_log_ebpf::{debug, warn};
+use aya_log_ebpf::{info, warn};
 use lb_common::Reason;
 use lb_ebpf::{
     bpf::{KernelTables, XdpPacket, explain},
@@ -53,7 +53,7 @@ fn log(context: &XdpContext, outcome: &Outcome) {
     match outcome.reason {
         Reason::Inconsistent => warn!(context, "tables disagree, service {}", outcome.service),
         Reason::ResetNoBackend | Reason::NoBackend => {
-            debug!(context, "no backend for service {}", outcome.service);
+            info!(context, "no backend for service {}", outcome.service);
         }
         _ => {}
     }

@@ -148,7 +148,7 @@ impl Agent {
         let added = self.interfaces.add(&self.dataplane, &config);
         changes.extend(added.map_err(|error| Refusal::wrong(format!("{error:#}")))?);
         self.interfaces
-            .look_up_modes()
+            .look_up_modes(&config)
             .await
             .map_err(|error| Refusal::wrong(format!("{error:#}")))?;
         changes.extend(differences(&self.config, &config));

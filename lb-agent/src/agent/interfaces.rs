@@ -6,9 +6,9 @@ use anyhow::Result;
 
 use super::Held;
 use crate::{
-    config::{Config, Interface},
+    config::{Config, Interface, XdpMode},
     dataplane::{
-        kernel::{Attached, Kernel, ifindex},
+        kernel::{Attached, Kernel, Mode, ifindex},
         pins,
     },
     lock::Lock,
@@ -97,6 +97,36 @@ impl Interfaces {
         Ok(added)
     }
 
+    /// Puts the program on interfaces that were made anew under the same name since the last look, and gives what
+    /// stands against it. An interface that is missing is waited for.
+    pub fn follow(&mut self, kernel: &Kernel, config: &Config) -> Vec<anyhow::Error> {
+        let anew: Vec<&Interface> = config
+            .interfaces
+            .iter()
+            .filter(|interface| {
+                let held = self
+                    .held
+                    .get(&interface.name)
+                    .map(|claimed| claimed.ifindex);
+                ifindex(&interface.name).is_ok_and(|now| held != Some(now))
+            })
+            .collect();
+        let mut problems = Vec::new();
+        for interface in anew {
+            let attached = self
+                .hold(interface)
+                .and_then(|_| kernel.attach(&self.pin_dir, interface));
+            match attached {
+                Ok(attached) => tell(&interface.name, attached),
+                Err(error) => {
+                    self.held.remove(&interface.name);
+                    problems.push(error);
+                }
+            }
+        }
+        problems
+    }
+
     /// Takes the program off interfaces that are no longer configured, also an earlier agent's.
     ///
     /// # Errors
@@ -131,13 +161,29 @@ impl Interfaces {
             .collect()
     }
 
-    /// Asks the kernel how the program runs on each interface.
+    /// Asks the kernel how the program runs on each interface, and warns where that is not as configured: the link of
+    /// an earlier agent keeps its mode.
     ///
     /// # Errors
     /// Where netlink does not answer.
-    pub async fn look_up_modes(&mut self) -> Result<()> {
-        for claimed in self.held.values_mut() {
+    pub async fn look_up_modes(&mut self, config: &Config) -> Result<()> {
+        for interface in &config.interfaces {
+            let Some(claimed) = self.held.get_mut(&interface.name) else {
+                continue;
+            };
             claimed.mode = xdp_mode(claimed.ifindex).await?;
+            let wanted = match interface.xdp {
+                XdpMode::Auto => continue,
+                XdpMode::Native => Mode::Native.to_string(),
+                XdpMode::Generic => Mode::Generic.to_string(),
+            };
+            if claimed.mode != wanted {
+                tracing::warn!(
+                    "{}: XDP stays {}, not {wanted}: `xdp` takes effect after `lb detach`",
+                    interface.name,
+                    claimed.mode
+                );
+            }
         }
         Ok(())
     }

@@ -104,7 +104,7 @@ pub async fn run(path: &Path) -> Result<()> {
     };
     agent.reconcile().context("cannot write the maps")?;
     agent.interfaces.attach(&agent.dataplane, &agent.config)?;
-    agent.interfaces.look_up_modes().await?;
+    agent.interfaces.look_up_modes(&agent.config).await?;
     agent.publish();
     for removed in agent.interfaces.remove_others(&agent.config)? {
         tracing::info!("{removed}");

@@ -13,6 +13,24 @@ use prometheus_client::{
 use super::model::Status;
 use crate::health::Health;
 
+/// Names of all metrics, without the prefix `lb_`.
+pub const NAMES: [&str; 14] = [
+    "packets_total",
+    "bytes_total",
+    "backend_packets_total",
+    "backend_bytes_total",
+    "backend_new_flows_total",
+    "backend_flows",
+    "backend_weight",
+    "backend_share",
+    "backend_up",
+    "events_total",
+    "flow_table_flows",
+    "flow_table_capacity",
+    "build_info",
+    "agent_start_time_seconds",
+];
+
 /// The metrics of one moment.
 ///
 /// # Errors
@@ -51,6 +69,13 @@ impl Collector for Moment {
             "Flows the flow table can hold",
         )?;
         add_gauge(&mut capacity, &vec![], status.flow_table.capacity as f64)?;
+        let started: jiff::Timestamp = status.started.parse().map_err(|_| fmt::Error)?;
+        let mut start = gauge(
+            &mut encoder,
+            "agent_start_time_seconds",
+            "When the agent started, Unix time",
+        )?;
+        add_gauge(&mut start, &vec![], started.as_second() as f64)?;
         let mut build = gauge(
             &mut encoder,
             "build_info",
@@ -85,8 +110,8 @@ impl Moment {
             let mut rest = *total;
             for service in &status.services {
                 if let Some(count) = service.reasons.get(reason) {
-                    rest.packets -= count.packets;
-                    rest.bytes -= count.bytes;
+                    rest.packets = rest.packets.saturating_sub(count.packets);
+                    rest.bytes = rest.bytes.saturating_sub(count.bytes);
                     add(
                         &vec![("service", service.name.as_str()), ("reason", reason)],
                         *count,
@@ -190,4 +215,89 @@ fn add_gauge(
     value: f64,
 ) -> Result<(), fmt::Error> {
     ConstGauge::new(value).encode(encoder.encode_family(labels)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use super::*;
+    use crate::api::model::{BackendStatus, Count, FlowTableStatus, Intent, ServiceStatus, Tier};
+
+    fn status() -> Status {
+        let count = Count {
+            packets: 3,
+            bytes: 180,
+        };
+        let reasons = BTreeMap::from([("flow_hit".to_owned(), count)]);
+        let backend = BackendStatus {
+            name: "web-1".into(),
+            address: "10.0.1.11".into(),
+            weight: 50,
+            configured_weight: 100,
+            backup: false,
+            health: Health::Up,
+            health_since: "2026-01-01T00:00:00Z".into(),
+            intent: Intent::Ready,
+            share: 1.0,
+            why: "serves".into(),
+            flows: 2,
+            new_flows: 4,
+            forwarded: count,
+            next_hop: None,
+            interface: None,
+        };
+        let service = ServiceStatus {
+            name: "web".into(),
+            listen: vec!["192.0.2.10:80/tcp".into()],
+            scheduler: "round-robin".into(),
+            forward: "dsr".into(),
+            serving: Tier::Active,
+            flows: 2,
+            reasons: reasons.clone(),
+            backends: vec![backend],
+        };
+        let total = Count {
+            packets: 5,
+            bytes: 300,
+        };
+        Status {
+            version: "0.0.0".into(),
+            pid: 1,
+            config: "lb.toml".into(),
+            started: "2026-01-01T00:00:00Z".into(),
+            interfaces: Vec::new(),
+            services: vec![service],
+            reasons: BTreeMap::from([("flow_hit".to_owned(), total)]),
+            events: BTreeMap::from([("flow_evicted".to_owned(), 1)]),
+            flow_table: FlowTableStatus {
+                capacity: 64,
+                live: 2,
+            },
+        }
+    }
+
+    #[test]
+    fn the_names_are_those_that_are_told() {
+        let text = text(status()).unwrap();
+        let told: BTreeSet<&str> = text
+            .lines()
+            .filter(|line| !line.starts_with('#'))
+            .filter_map(|line| line.split(['{', ' ']).next()?.strip_prefix("lb_"))
+            .collect();
+        assert_eq!(told, BTreeSet::from(NAMES));
+    }
+
+    #[test]
+    fn what_belongs_to_no_service_is_told_apart() {
+        let text = text(status()).unwrap();
+        for line in [
+            "lb_packets_total{service=\"web\",reason=\"flow_hit\"} 3",
+            "lb_packets_total{service=\"\",reason=\"flow_hit\"} 2",
+            "lb_backend_weight{service=\"web\",backend=\"web-1\"} 50.0",
+            "lb_backend_up{service=\"web\",backend=\"web-1\"} 1.0",
+        ] {
+            assert!(text.contains(line), "{line} is missing in\n{text}");
+        }
+    }
 }

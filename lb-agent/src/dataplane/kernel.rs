@@ -6,6 +6,8 @@ mod load;
 use std::{
     collections::BTreeMap,
     sync::{Mutex, MutexGuard, atomic::AtomicU64},
+    thread,
+    time::Duration,
 };
 
 use anyhow::{Context as _, Result, anyhow};
@@ -20,7 +22,10 @@ use lb_common::{
     maps::{DRY_RUN, PROGRAM},
     memory::{Memory, read},
 };
-use rustix::thread::{MembarrierCommand, membarrier};
+use rustix::{
+    io::Errno,
+    thread::{MembarrierCommand, membarrier},
+};
 
 pub use attach::{Attached, Mode, ifindex};
 pub use load::{Found, Loaded, Options, PacketLog};
@@ -39,6 +44,9 @@ pub struct Kernel {
     cpus: usize,
 }
 
+/// Time in which every packet that is under way has left.
+const LONG_ENOUGH: Duration = Duration::from_millis(20);
+
 impl Memory for Kernel {
     fn words(&self, map: Map) -> &[AtomicU64] {
         self.maps[map as usize].words()
@@ -47,10 +55,17 @@ impl Memory for Kernel {
 
 impl Dataplane for Kernel {
     /// `membarrier(MEMBARRIER_CMD_GLOBAL)` is `synchronize_rcu()` (kernel/sched/membarrier.c), and an XDP program
-    /// runs inside an RCU read-side critical section.
+    /// runs inside an RCU read-side critical section. Where CPUs run without ticks (`nohz_full`) the kernel refuses
+    /// it; then a wait that is thousands of times longer than the program's run must do.
     fn grace(&self) -> Result<()> {
-        membarrier(MembarrierCommand::Global)
-            .context("membarrier: cannot wait for packets under way")
+        match membarrier(MembarrierCommand::Global) {
+            Ok(()) => Ok(()),
+            Err(Errno::INVAL | Errno::NOSYS) => {
+                thread::sleep(LONG_ENOUGH);
+                Ok(())
+            }
+            Err(error) => Err(error).context("membarrier: cannot wait for packets under way"),
+        }
     }
 
     fn counts(&self, service: u32) -> Result<BTreeMap<Reason, Count>> {

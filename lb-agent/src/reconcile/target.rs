@@ -1,29 +1,31 @@
 //! What the maps should say: pure. The only place where health (what probes say) and intent (what the operator says)
 //! meet.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    net::IpAddr,
-};
+mod numbers;
+mod retire;
+mod serve;
 
-use anyhow::{Context as _, Result};
+use std::{collections::BTreeMap, net::IpAddr};
+
+use anyhow::Result;
 use lb_common::{
-    Address, Backend, BackendNote, Listener, ServiceNote, TCP, UDP, address,
-    maps::{MAX_BACKENDS, MAX_RING_CHUNKS, MAX_SERVICES},
-    note,
+    Backend, BackendNote, Listener, ServiceNote, TCP, UDP, address, maps::MAX_RING_CHUNKS, note,
     service::CHUNK,
 };
 
+pub use retire::leftovers;
+
 use crate::{
     api::model::{Intent, Tier},
-    config::{self, Backups, Config, OnDown, Protocol},
-    failover::{State, Usable},
+    config::{self, Config, Protocol},
+    failover::State,
     health::Health,
     neighbour::Hop,
     observed::{Live, Observed},
     operator::{Key, Operator},
     schedule::round_robin,
 };
+use numbers::Numbers;
 
 /// Most slots of one ring: shares are exact while the reduced weights of a service add up to no more.
 const MAX_RING: usize = 4096;
@@ -142,7 +144,8 @@ pub fn target(inputs: &Inputs<'_>, failover: &mut BTreeMap<String, State>) -> Re
     for service in &inputs.config.services {
         let number = numbers.service(&service.name)?;
         let state = failover.entry(service.name.clone()).or_default();
-        let (view, weights) = backends(inputs, service, number, state, &mut numbers, &mut target)?;
+        let (view, weights) =
+            serve::backends(inputs, service, number, state, &mut numbers, &mut target)?;
         let note = ServiceNote {
             on_backup: u8::from(state.on_backup),
             reserved: [0; 7],
@@ -164,16 +167,13 @@ pub fn target(inputs: &Inputs<'_>, failover: &mut BTreeMap<String, State>) -> Re
             .extend(service.listen.iter().map(|listen| Listener {
                 address: address::from_ip(listen.address.ip()),
                 port: listen.address.port().to_be(),
-                protocol: match listen.protocol {
-                    Protocol::Tcp => TCP,
-                    Protocol::Udp => UDP,
-                },
+                protocol: protocol_number(listen.protocol),
                 service: number,
                 ..Listener::default()
             }));
         target.views.push(view);
     }
-    retire(inputs, &mut target);
+    retire::retire(inputs, &mut target);
     Ok(target)
 }
 
@@ -193,295 +193,9 @@ fn idle_ticks(inputs: &Inputs<'_>, service: &config::Service) -> (u32, u32) {
     (ticks(service.tcp_idle), ticks(service.udp_idle))
 }
 
-type Weights = Vec<(u16, u16)>;
-
-fn backends(
-    inputs: &Inputs<'_>,
-    service: &config::Service,
-    number: u32,
-    state: &mut State,
-    numbers: &mut Numbers<'_>,
-    target: &mut Target,
-) -> Result<(ServiceView, Weights)> {
-    let mut views = Vec::with_capacity(service.backends.len());
-    for backend in &service.backends {
-        let key = Key::new(&service.name, &backend.name);
-        let (index, record) = numbers.backend(&key, backend.address)?;
-        let health = inputs.health.get(&key).copied().unwrap_or(Health::Unknown);
-        let weight = inputs.operator.weight(&key, backend.weight);
-        let intent = inputs.operator.intent(&key);
-        let hop = hop(inputs, backend.address);
-        let obstacle = obstacle(intent, weight, health, hop.as_ref().err());
-        let record = with_hop(record, number, backend.address, hop.ok());
-        let flags = Backend::USED | reachable(&record) | serves(service, health);
-        let note = BackendNote {
-            health: health as u8,
-            reserved: [0; 7],
-            service: note::name(&service.name),
-            name: note::name(&backend.name),
-        };
-        target
-            .backends
-            .insert(index, (Backend { flags, ..record }, note));
-        views.push(BackendView {
-            number: index,
-            key,
-            weight,
-            intent,
-            health,
-            share: 0.0,
-            obstacle,
-        });
-    }
-    let usable = |backup: bool| {
-        views
-            .iter()
-            .zip(&service.backends)
-            .any(|(view, b)| b.backup == backup && view.obstacle.is_none())
-    };
-    let usable = Usable {
-        active: usable(false),
-        backup: usable(true),
-    };
-    let tier = state.decide(service, usable, inputs.now_ms);
-    stand_by(service, tier, &mut views);
-    let weights = share(&mut views, target);
-    let view = ServiceView {
-        number,
-        name: service.name.clone(),
-        tier,
-        backends: views,
-    };
-    Ok((view, weights))
-}
-
-fn obstacle(intent: Intent, weight: u16, health: Health, hop: Option<&String>) -> Option<Obstacle> {
-    if intent != Intent::Ready {
-        Some(Obstacle::Intent(intent))
-    } else if weight == 0 {
-        Some(Obstacle::Weight)
-    } else if health == Health::Down {
-        Some(Obstacle::Down)
-    } else {
-        hop.map(|why| Obstacle::NoHop(why.clone()))
-    }
-}
-
-/// Gives those that are usable but not of the serving tier their obstacle.
-fn stand_by(service: &config::Service, tier: Tier, views: &mut [BackendView]) {
-    let mut backups = 0;
-    for (view, backend) in views
-        .iter_mut()
-        .zip(&service.backends)
-        .filter(|(view, _)| view.obstacle.is_none())
-    {
-        view.obstacle = match (tier, backend.backup) {
-            (Tier::Active, true) => Some(Obstacle::Standby),
-            (Tier::Backup, false) => Some(Obstacle::AwaitsFailback),
-            (Tier::Backup, true) if service.backups == Backups::First && backups > 0 => {
-                Some(Obstacle::SecondBackup)
-            }
-            _ => None,
-        };
-        backups += usize::from(backend.backup);
-    }
-}
-
-/// Gives those without obstacle their share and the permission to accept.
-fn share(views: &mut [BackendView], target: &mut Target) -> Weights {
-    let total: u32 = views
-        .iter()
-        .filter(|view| view.obstacle.is_none())
-        .map(|view| u32::from(view.weight))
-        .sum();
-    let mut weights = Vec::new();
-    for view in views.iter_mut().filter(|view| view.obstacle.is_none()) {
-        view.share = f64::from(view.weight) / f64::from(total.max(1));
-        weights.push((view.number, view.weight));
-        if let Some((record, _)) = target.backends.get_mut(&view.number) {
-            record.flags |= Backend::ACCEPTS;
-        }
-    }
-    weights
-}
-
-fn serves(service: &config::Service, health: Health) -> u8 {
-    match (health, service.on_down) {
-        (Health::Down, OnDown::Reset) => 0,
-        _ => Backend::SERVES,
-    }
-}
-
-fn reachable(record: &Backend) -> u8 {
-    record.flags & Backend::REACHABLE
-}
-
-fn hop(inputs: &Inputs<'_>, address: IpAddr) -> Result<Hop, String> {
-    match inputs.hops.get(&address) {
-        Some(hop) => hop.clone(),
-        None => Err("not resolved yet".into()),
-    }
-}
-
-/// The record with the next hop; without one, the last that was known, not reachable.
-fn with_hop(record: Backend, service: u32, ip: IpAddr, hop: Option<Hop>) -> Backend {
-    let mut record = Backend {
-        service,
-        address: address::from_ip(ip),
-        flags: 0,
-        ..record
-    };
-    if let Some(hop) = hop {
-        record.ifindex = hop.ifindex;
-        record.ethernet = Backend::ethernet(hop.mac, hop.source);
-        record.flags = Backend::REACHABLE;
-    }
-    record
-}
-
-/// Keeps what is no longer configured but has live flows: it serves them and gets no new ones.
-fn retire(inputs: &Inputs<'_>, target: &mut Target) {
-    for (number, (record, note)) in &inputs.observed.backends {
-        let has_flows = inputs
-            .live
-            .is_none_or(|live| live.backends.contains_key(number));
-        if target.backends.contains_key(number) || !has_flows {
-            continue;
-        }
-        let hop = hop(inputs, address::to_ip(record.address)).ok();
-        let mut kept = with_hop(*record, record.service, address::to_ip(record.address), hop);
-        kept.flags |= Backend::USED | record.flags & Backend::SERVES;
-        target.backends.insert(*number, (kept, *note));
-        target.retiring = true;
-    }
-    let held: BTreeSet<u32> = target
-        .backends
-        .values()
-        .map(|(record, _)| record.service)
-        .collect();
-    for (number, service) in &inputs.observed.services {
-        if held.contains(number) && !target.services.contains_key(number) {
-            let kept = TargetService {
-                note: service.note,
-                slots: Vec::new(),
-                tcp_idle: service.record.tcp_idle,
-                udp_idle: service.record.udp_idle,
-            };
-            target.services.insert(*number, kept);
-        }
-    }
-    let listening: BTreeSet<(Address, u16, u8)> = target
-        .listeners
-        .iter()
-        .map(|l| (l.address, l.port, l.protocol))
-        .collect();
-    for listener in &inputs.observed.listeners {
-        let destination = (listener.address, listener.port, listener.protocol);
-        let (address, port, protocol) = destination;
-        let has_flows = inputs.live.is_none_or(|live| {
-            live.destinations
-                .contains(&(address, port, u32::from(protocol)))
-        });
-        if !listening.contains(&destination)
-            && has_flows
-            && target.services.contains_key(&listener.service)
-        {
-            target.listeners.push(Listener {
-                flags: Listener::CLOSING,
-                ..*listener
-            });
-            target.retiring = true;
-        }
-    }
-}
-
-/// Numbers of services and backends: those they have, else free ones.
-struct Numbers<'a> {
-    observed: &'a Observed,
-    services: BTreeMap<&'a str, u32>,
-    backends: BTreeMap<(&'a str, &'a str, Address), u16>,
-    taken_services: BTreeSet<u32>,
-    taken_backends: BTreeSet<u16>,
-}
-
-impl<'a> Numbers<'a> {
-    fn new(inputs: &Inputs<'a>) -> Self {
-        let observed = inputs.observed;
-        Self {
-            observed,
-            services: observed
-                .services
-                .iter()
-                .map(|(number, s)| (note::text(&s.note.name), *number))
-                .collect(),
-            backends: observed
-                .backends
-                .iter()
-                .map(|(number, (record, note))| {
-                    (
-                        (
-                            note::text(&note.service),
-                            note::text(&note.name),
-                            record.address,
-                        ),
-                        *number,
-                    )
-                })
-                .collect(),
-            taken_services: observed.services.keys().copied().collect(),
-            taken_backends: observed.backends.keys().copied().collect(),
-        }
-    }
-
-    fn service(&mut self, name: &str) -> Result<u32> {
-        if let Some(number) = self.services.get(name) {
-            return Ok(*number);
-        }
-        let number = (1..MAX_SERVICES)
-            .find(|number| !self.taken_services.contains(number))
-            .with_context(|| {
-                format!("no service number is free for {name}: there are {MAX_SERVICES}")
-            })?;
-        self.taken_services.insert(number);
-        Ok(number)
-    }
-
-    /// A backend that moved to another address is another backend: its flows stay where they are.
-    fn backend(&mut self, key: &Key, ip: IpAddr) -> Result<(u16, Backend)> {
-        let identity = (
-            key.service.as_str(),
-            key.backend.as_str(),
-            address::from_ip(ip),
-        );
-        if let Some(number) = self.backends.get(&identity) {
-            let record = self
-                .observed
-                .backends
-                .get(number)
-                .map(|(record, _)| *record)
-                .unwrap_or_default();
-            return Ok((*number, record));
-        }
-        let number = (0..MAX_BACKENDS)
-            .filter_map(|number| u16::try_from(number).ok())
-            .find(|number| !self.taken_backends.contains(number))
-            .with_context(|| {
-                format!("no backend number is free for {key}: there are {MAX_BACKENDS}")
-            })?;
-        self.taken_backends.insert(number);
-        let former = self
-            .observed
-            .incarnations
-            .get(&number)
-            .copied()
-            .unwrap_or(0);
-        let incarnation = former.wrapping_add(1).max(1);
-        Ok((
-            number,
-            Backend {
-                incarnation,
-                ..Backend::default()
-            },
-        ))
+fn protocol_number(protocol: Protocol) -> u8 {
+    match protocol {
+        Protocol::Tcp => TCP,
+        Protocol::Udp => UDP,
     }
 }

@@ -3,6 +3,8 @@
 //! One binary, because each would be linked for itself; one test at a time, because most of them measure.
 //! All need root and fail without: `cargo xtask test` asks for it.
 
+mod active_passive;
+mod backend_death;
 mod distribution;
 mod guests;
 mod obedience;
