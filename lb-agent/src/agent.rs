@@ -3,7 +3,6 @@
 mod commands;
 mod interfaces;
 mod probes;
-mod snapshot;
 mod start;
 
 use std::{
@@ -17,18 +16,16 @@ use std::{
 use anyhow::{Context as _, Result};
 use lb_common::address;
 use tokio::{
-    sync::{mpsc, oneshot, watch},
+    sync::{mpsc, watch},
     task::block_in_place,
 };
 
-pub use commands::{Command, Refusal};
-pub use snapshot::{Evidence, Held, Snapshot};
 pub use start::run;
 
 use crate::{
-    api::model::Changed,
     config::Config,
     dataplane::{Dataplane as _, kernel::Kernel},
+    event::{Command, Event},
     failover::State,
     health::{Health, Transition},
     lock::Lock,
@@ -40,32 +37,10 @@ use crate::{
         plan::plan,
         target::{Inputs, Target, leftovers, target},
     },
+    snapshot::Snapshot,
 };
 use interfaces::Interfaces;
-use probes::{Probes, Report};
-
-/// Everything that can happen to the agent.
-pub enum Event {
-    /// An operator wants something, and waits for the answer.
-    Command {
-        /// What.
-        command: Command,
-        /// Who, for the log.
-        by: String,
-        /// Where the answer goes.
-        reply: oneshot::Sender<Result<Changed, Refusal>>,
-    },
-    /// A probe came back, and waits to be told when to ask again.
-    Probe(Report),
-    /// Next hops changed.
-    Neighbours(Hops),
-    /// A moment has come at which something may be due.
-    Tick,
-    /// Re-read the file (SIGHUP).
-    Reload,
-    /// End; the kernel goes on forwarding.
-    Stop,
-}
+use probes::Probes;
 
 /// Time between ticks: how late a delayed failback or the end of a retired backend may be noticed.
 const TICK: Duration = Duration::from_millis(500);
@@ -245,17 +220,39 @@ impl Agent {
                 .iter()
                 .find(|former| former.name == view.name);
             if before.is_some_and(|former| former.tier != view.tier) {
-                tracing::warn!(
-                    "{}: {} serves now",
-                    view.name,
-                    crate::api::status::tier(view.tier)
-                );
+                tracing::warn!("{}: {} serves now", view.name, view.tier);
             }
         }
     }
 
     fn now_ms(&self) -> u64 {
         u64::try_from(self.started.0.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Lets readers see the present state.
+    fn publish(&self) {
+        let evidence = self
+            .target
+            .views
+            .iter()
+            .flat_map(|view| &view.backends)
+            .filter_map(|backend| {
+                Some((
+                    backend.key.clone(),
+                    self.probes.evidence(&backend.key)?.clone(),
+                ))
+            })
+            .collect();
+        let snapshot = Snapshot {
+            config: Some(self.config.clone()),
+            path: self.path.display().to_string(),
+            started: self.started.1,
+            interfaces: self.interfaces.held(),
+            services: self.target.views.clone(),
+            evidence,
+            hops: self.hops.clone(),
+        };
+        self.snapshot.send_replace(Arc::new(snapshot));
     }
 }
 

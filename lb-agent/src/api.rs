@@ -20,10 +20,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-use crate::{
-    agent::{Event, Snapshot},
-    dataplane::kernel::Kernel,
-};
+use crate::{dataplane::kernel::Kernel, event::Event, snapshot::Snapshot};
 
 /// What readers read.
 #[derive(Clone)]

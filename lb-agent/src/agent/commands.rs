@@ -7,48 +7,11 @@ use crate::{
     api::model::{Changed, Intent},
     config::{self, Config},
     dataplane::pins,
+    event::{Command, Refusal},
     neighbour::Resolver,
     operator::Key,
     reconcile::target::Target,
 };
-
-/// A change that an operator wants.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Command {
-    /// Set a backend's weight: `N`, or `N%` of the file's.
-    Weight(Key, String),
-    /// Set a backend's intent.
-    Intent(Key, Intent),
-    /// Re-read the file.
-    Reload,
-    /// Remove program, links and maps, and end.
-    Detach,
-}
-
-/// Why a command was not carried out: nothing has changed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
-    /// Whether a name in the command is unknown.
-    pub unknown: bool,
-    /// What is wrong and what to do.
-    pub error: String,
-}
-
-impl Refusal {
-    fn unknown(error: String) -> Self {
-        Self {
-            unknown: true,
-            error,
-        }
-    }
-
-    fn wrong(error: impl std::fmt::Display) -> Self {
-        Self {
-            unknown: false,
-            error: error.to_string(),
-        }
-    }
-}
 
 /// Largest weight.
 const MAX_WEIGHT: u32 = 256;
@@ -98,7 +61,7 @@ impl Agent {
         self.adopt(operator)?;
         let mut changes = Vec::new();
         if old != intent {
-            changes.push(format!("{key}: {} -> {}", word(old), word(intent)));
+            changes.push(format!("{key}: {old} -> {intent}"));
         }
         let on_backup = self
             .failover
@@ -283,14 +246,6 @@ fn differences(old: &Config, new: &Config) -> Vec<String> {
             Some(_) => None,
         });
     removed.chain(changed).collect()
-}
-
-fn word(intent: Intent) -> &'static str {
-    match intent {
-        Intent::Ready => "ready",
-        Intent::Drain => "drain",
-        Intent::Maint => "maint",
-    }
 }
 
 #[cfg(test)]

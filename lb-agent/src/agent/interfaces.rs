@@ -4,7 +4,6 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use anyhow::Result;
 
-use super::Held;
 use crate::{
     config::{Config, Interface, XdpMode},
     dataplane::{
@@ -13,6 +12,7 @@ use crate::{
     },
     lock::Lock,
     neighbour::xdp_mode,
+    snapshot::Held,
 };
 
 #[derive(Debug)]

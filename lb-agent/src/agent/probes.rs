@@ -8,25 +8,17 @@ use tokio::{
     time::sleep,
 };
 
-use super::{Event, Evidence};
 use crate::{
     api::model::Intent,
     config::{Config, Probe},
+    event::{Event, Report},
     health::{
         Fsm, Health, Timing, Transition,
-        probe::{self, Failure, Target},
+        probe::{self, Target},
     },
     operator::{Key, Operator},
+    snapshot::Evidence,
 };
-
-/// A probe that came back.
-pub struct Report {
-    key: Key,
-    /// Which start of the probe this is from; an answer from before a change counts for nothing.
-    start: u64,
-    result: Result<probe::Evidence, Failure>,
-    again: oneshot::Sender<Duration>,
-}
 
 /// Longest wait before a probe's first question: many backends' probes are spread over it.
 const SPREAD: Duration = Duration::from_millis(200);

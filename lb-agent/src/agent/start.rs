@@ -15,9 +15,7 @@ use tokio::{
     time::{MissedTickBehavior, interval},
 };
 
-use super::{
-    Agent, Event, Snapshot, TICK, interfaces::Interfaces, probes::Probes, wanted_addresses,
-};
+use super::{Agent, TICK, interfaces::Interfaces, probes::Probes, wanted_addresses};
 use crate::{
     api,
     config::Config,
@@ -25,6 +23,7 @@ use crate::{
         Dataplane as _, bpffs,
         kernel::{Found, Kernel, Loaded, Options, PacketLog},
     },
+    event::Event,
     failover::State,
     health::Health,
     lock::Lock,
@@ -32,6 +31,7 @@ use crate::{
     observed::{self, Observed},
     operator::{Key, Operator},
     reconcile::target::Target,
+    snapshot::Snapshot,
 };
 
 /// How long a start or a reload waits for next hops before it serves with those it has.

@@ -1,6 +1,6 @@
 //! What the API says, as types: the agent writes them, the command line and every other client read them.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
 
@@ -29,6 +29,26 @@ pub enum Tier {
     Backup,
     /// None: new connections are refused.
     None,
+}
+
+impl fmt::Display for Intent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Ready => "ready",
+            Self::Drain => "drain",
+            Self::Maint => "maint",
+        })
+    }
+}
+
+impl fmt::Display for Tier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Active => "active",
+            Self::Backup => "backup",
+            Self::None => "none",
+        })
+    }
 }
 
 /// `GET /v1/status`.

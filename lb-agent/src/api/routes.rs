@@ -25,7 +25,7 @@ use super::{
     status,
 };
 use crate::{
-    agent::{Command, Event},
+    event::{Command, Event},
     operator::Key,
 };
 

@@ -8,17 +8,17 @@ use lb_common::Reason;
 use super::{
     Reader,
     model::{
-        BackendStatus, Count, FlowTableStatus, Intent, InterfaceStatus, ServiceStatus, Status, Tier,
+        BackendStatus, Count, FlowTableStatus, Intent, InterfaceStatus, ServiceStatus, Status,
     },
 };
 use crate::{
-    agent::{Evidence, Snapshot},
     config::{self, Config},
     dataplane::{Dataplane as _, kernel::Kernel},
     health::Health,
     neighbour::mac,
     observed::{Live, live},
     reconcile::target::{BackendView, Obstacle, ServiceView},
+    snapshot::{Evidence, Snapshot},
 };
 
 /// Reads counters and flows, and puts them beside the published state.
@@ -113,7 +113,14 @@ fn service(
 ) -> Result<ServiceStatus> {
     let mut backends = Vec::new();
     for (backend, seen) in configured.backends.iter().zip(&view.backends) {
-        backends.push(self::backend(snapshot, backend, seen, live, dataplane)?);
+        backends.push(self::backend(
+            snapshot,
+            backend,
+            configured.probe.is_some(),
+            seen,
+            live,
+            dataplane,
+        )?);
     }
     Ok(ServiceStatus {
         name: view.name.clone(),
@@ -130,6 +137,7 @@ fn service(
 fn backend(
     snapshot: &Snapshot,
     configured: &config::Backend,
+    probed: bool,
     view: &BackendView,
     live: &Live,
     dataplane: &Kernel,
@@ -152,7 +160,7 @@ fn backend(
             .to_string(),
         intent: view.intent,
         share: view.share,
-        why: why(view, evidence),
+        why: why(view, probed, evidence),
         flows: live.backends.get(&view.number).copied().unwrap_or(0),
         new_flows: count.new_flows,
         forwarded: count.forwarded,
@@ -162,7 +170,7 @@ fn backend(
 }
 
 /// Why a backend has the share it has.
-fn why(view: &BackendView, evidence: Option<&Evidence>) -> String {
+fn why(view: &BackendView, probed: bool, evidence: Option<&Evidence>) -> String {
     let saw = evidence.filter(|evidence| !evidence.saw.is_empty());
     match &view.obstacle {
         None => match saw.filter(|evidence| evidence.streak.0 > 0) {
@@ -170,6 +178,7 @@ fn why(view: &BackendView, evidence: Option<&Evidence>) -> String {
                 "serves, but {} ({} of {})",
                 evidence.saw, evidence.streak.0, evidence.streak.1
             ),
+            None if !probed => "serves, without a probe".into(),
             None if view.health == Health::Unknown => "serves, not probed yet".into(),
             None => "serves".into(),
         },
@@ -188,14 +197,5 @@ fn why(view: &BackendView, evidence: Option<&Evidence>) -> String {
         Some(Obstacle::Standby) => "backup: active backends serve".into(),
         Some(Obstacle::SecondBackup) => "backup: an earlier backup serves".into(),
         Some(Obstacle::AwaitsFailback) => "usable, but the backup serves until failback".into(),
-    }
-}
-
-/// The tier as people say it.
-pub fn tier(tier: Tier) -> &'static str {
-    match tier {
-        Tier::Active => "active",
-        Tier::Backup => "backup",
-        Tier::None => "none",
     }
 }

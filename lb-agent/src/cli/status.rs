@@ -11,10 +11,7 @@ use tokio::time::sleep;
 
 use super::table;
 use crate::{
-    api::{
-        model::{BackendStatus, Intent, ServiceStatus, Status as Answer},
-        status::tier,
-    },
+    api::model::{BackendStatus, ServiceStatus, Status as Answer},
     client::Client,
 };
 
@@ -120,7 +117,7 @@ fn heading(service: &ServiceStatus) -> String {
         service.listen.join(" "),
         service.scheduler,
         service.forward,
-        tier(service.serving),
+        service.serving,
         service.flows
     )
 }
@@ -131,17 +128,12 @@ fn row(backend: &BackendStatus) -> Vec<String> {
     } else {
         format!("{} (file {})", backend.weight, backend.configured_weight)
     };
-    let intent = match backend.intent {
-        Intent::Ready => "ready",
-        Intent::Drain => "drain",
-        Intent::Maint => "maint",
-    };
     vec![
         format!("  {}", backend.name),
         backend.address.clone(),
         weight,
         backend.health.to_string(),
-        intent.into(),
+        backend.intent.to_string(),
         format!("{:.1} %", backend.share * 100.0),
         backend.flows.to_string(),
         backend.forwarded.packets.to_string(),

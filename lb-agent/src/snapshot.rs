@@ -1,8 +1,7 @@
 //! What readers see of the agent: published whole, never waited for.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
-use super::Agent;
 use crate::{
     config::Config, health::Health, neighbour::Hops, operator::Key, reconcile::target::ServiceView,
 };
@@ -60,32 +59,4 @@ pub struct Snapshot {
     pub evidence: BTreeMap<Key, Evidence>,
     /// Next hops.
     pub hops: Hops,
-}
-
-impl Agent {
-    /// Lets readers see the present state.
-    pub(super) fn publish(&self) {
-        let evidence = self
-            .target
-            .views
-            .iter()
-            .flat_map(|view| &view.backends)
-            .filter_map(|backend| {
-                Some((
-                    backend.key.clone(),
-                    self.probes.evidence(&backend.key)?.clone(),
-                ))
-            })
-            .collect();
-        let snapshot = Snapshot {
-            config: Some(self.config.clone()),
-            path: self.path.display().to_string(),
-            started: self.started.1,
-            interfaces: self.interfaces.held(),
-            services: self.target.views.clone(),
-            evidence,
-            hops: self.hops.clone(),
-        };
-        self.snapshot.send_replace(Arc::new(snapshot));
-    }
 }
