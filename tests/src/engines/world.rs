@@ -131,6 +131,15 @@ impl World {
         Ok(Self { kernel: Box::new(kernel), host, target, buckets, pin_dir })
     }
 
+    /// The same tables with programs of their own, as a second agent that adopts them would have.
+    ///
+    /// # Errors
+    /// Where the kernel refuses.
+    pub fn second_kernel(&self) -> Result<Kernel> {
+        let options = Options { pin_dir: &self.pin_dir, flows: self.buckets * WAYS, packet_log: false };
+        Ok(Kernel::load(options)?.kernel)
+    }
+
     /// Name of a backend.
     pub fn backend_name(&self, number: u16) -> String {
         self.target

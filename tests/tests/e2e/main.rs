@@ -4,8 +4,11 @@
 //! All need root and fail without: `cargo xtask test` asks for it.
 
 mod active_passive;
+mod agent_death;
 mod backend_death;
+mod bad_file;
 mod distribution;
 mod guests;
 mod obedience;
+mod rivals;
 mod survival;
