@@ -27,7 +27,7 @@ use crate::{
     dataplane::{Dataplane as _, kernel::Kernel},
     event::{Command, Event},
     failover::State,
-    health::{Health, Transition},
+    health::{Health, Transition, probe::Failure},
     lock::Lock,
     neighbour::Hops,
     observed::{self, Live, Observed},
@@ -57,6 +57,7 @@ pub struct Agent {
     dataplane: Arc<Kernel>,
     interfaces: Interfaces,
     addresses: watch::Sender<BTreeSet<IpAddr>>,
+    doubts: mpsc::Sender<IpAddr>,
     snapshot: watch::Sender<Arc<Snapshot>>,
     started: (Instant, jiff::Timestamp),
     _pins: Lock,
@@ -82,6 +83,10 @@ impl Agent {
                     let _ = reply.send(self.command(command, &by).await);
                 }
                 Event::Probe(report) => {
+                    if let Err(Failure::Silent { address, .. }) = &report.result {
+                        // Where so many are waiting that this one does not fit, it is asked after the next probe.
+                        let _ = self.doubts.try_send(address.ip());
+                    }
                     if let Some((key, transition)) = self.probes.observe(report) {
                         self.health_changed(&key, transition);
                     }

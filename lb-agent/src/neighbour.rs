@@ -92,10 +92,12 @@ impl Resolver {
     }
 
     /// Resolves `addresses` again whenever the network changes, and hands over what is new, until nobody listens.
+    /// Of those that come by `doubts` it has the kernel make sure.
     pub async fn watch(
         mut self,
         mut changes: mpsc::UnboundedReceiver<()>,
         addresses: watch::Receiver<BTreeSet<IpAddr>>,
+        mut doubts: mpsc::Receiver<IpAddr>,
         found: mpsc::Sender<Hops>,
     ) {
         let mut wanted = addresses.clone();
@@ -112,6 +114,10 @@ impl Resolver {
             tokio::select! {
                 change = changes.recv() => if change.is_none() { return },
                 change = wanted.changed() => if change.is_err() { return },
+                doubt = doubts.recv() => match doubt {
+                    Some(ip) => self.make_sure(ip).await,
+                    None => return,
+                },
                 () = sleep(LOOK_AGAIN) => {}
             }
             sleep(GATHER).await;
@@ -254,6 +260,32 @@ impl Resolver {
         }
     }
 
+    /// Has the kernel ask now whether a neighbour is still where it believes it to be (NUD_PROBE): a backend that has
+    /// become silent may have another card, and the kernel alone would take most of a minute to notice. What is
+    /// known stays in use until it has asked three times, a second apart.
+    async fn make_sure(&self, ip: IpAddr) {
+        let (Ok((ifindex, via)), Ok((_, neighbours))) = (self.route(ip).await, self.dump().await)
+        else {
+            return;
+        };
+        let neighbour = neighbours.get(&(ifindex, via));
+        let Some(mac) = neighbour.filter(|n| n.believed).and_then(|n| n.mac) else {
+            return;
+        };
+        let asked = self
+            .handle
+            .neighbours()
+            .add(ifindex, via)
+            .link_layer_address(&mac)
+            .state(NeighbourState::Probe)
+            .replace()
+            .execute()
+            .await;
+        if let Err(error) = asked {
+            tracing::debug!("cannot make sure of neighbour {via} on interface {ifindex}: {error}");
+        }
+    }
+
     async fn dump(&self) -> Result<(BTreeMap<u32, Link>, BTreeMap<(u32, IpAddr), Neighbour>)> {
         let mut links = BTreeMap::new();
         let mut dump = self.handle.link().get().execute();
@@ -340,6 +372,8 @@ struct Neighbour {
     usable: bool,
     /// The kernel knows that it is there.
     confirmed: bool,
+    /// The kernel has learnt it and is not asking right now.
+    believed: bool,
 }
 
 impl Neighbour {
@@ -370,12 +404,17 @@ impl Neighbour {
                 state,
                 NeighbourState::Stale | NeighbourState::Delay | NeighbourState::Probe
             );
+        let believed = matches!(
+            state,
+            NeighbourState::Reachable | NeighbourState::Stale | NeighbourState::Delay
+        );
         Some((
             ip?,
             Self {
                 mac,
                 usable,
                 confirmed,
+                believed,
             },
         ))
     }

@@ -56,13 +56,25 @@ impl World {
             Verdict::Redirect(_) => 4,
         };
         if action != expected {
-            bail!("host: {:?} {:?}, kernel: XDP action {action}\n{frame:02x?}", seen.verdict, seen.reason);
+            bail!(
+                "host: {:?} {:?}, kernel: XDP action {action}\n{frame:02x?}",
+                seen.verdict,
+                seen.reason
+            );
         }
         if out != seen.frame {
-            bail!("{:?}: the frames differ\nhost   {:02x?}\nkernel {out:02x?}", seen.reason, seen.frame);
+            bail!(
+                "{:?}: the frames differ\nhost   {:02x?}\nkernel {out:02x?}",
+                seen.reason,
+                seen.frame
+            );
         }
         if counted != seen.counted {
-            bail!("{:?}: the counters differ\nhost   {:?}\nkernel {counted:?}", seen.reason, seen.counted);
+            bail!(
+                "{:?}: the counters differ\nhost   {:?}\nkernel {counted:?}",
+                seen.reason,
+                seen.counted
+            );
         }
         self.compare_tables()?;
         Ok(seen)
@@ -86,7 +98,10 @@ impl World {
     fn run_host(&self, frame: &[u8]) -> Result<Seen> {
         self.host.now.set(self.kernel.now()?);
         let before = Counted::of_host(&self.host);
-        let mut packet = HostPacket { bytes: frame.to_vec(), ingress: INGRESS };
+        let mut packet = HostPacket {
+            bytes: frame.to_vec(),
+            ingress: INGRESS,
+        };
         let outcome = self.host.run(&mut packet);
         Ok(Seen {
             verdict: outcome.verdict,
@@ -105,7 +120,12 @@ impl World {
         let used = usize::from(world::BACKENDS) * 8;
         for map in [Map::Cursors, Map::Services, Map::Backends, Map::Control] {
             let words = |memory: &dyn Memory| -> Vec<u64> {
-                memory.words(map).iter().take(used).map(|word| word.load(Ordering::Relaxed)).collect()
+                memory
+                    .words(map)
+                    .iter()
+                    .take(used)
+                    .map(|word| word.load(Ordering::Relaxed))
+                    .collect()
             };
             let (host, kernel) = (words(&self.host.memory), words(&*self.kernel));
             if host != kernel {
@@ -120,7 +140,8 @@ impl World {
     where
         T: zerocopy::FromBytes + zerocopy::IntoBytes + zerocopy::Immutable,
     {
-        let mut value: T = read(self.kernel.words(map), index).unwrap_or_else(|| panic!("{map:?} has no entry {index}"));
+        let mut value: T = read(self.kernel.words(map), index)
+            .unwrap_or_else(|| panic!("{map:?} has no entry {index}"));
         change(&mut value);
         write(self.kernel.words(map), index, &value);
         write(self.host.memory.words(map), index, &value);
@@ -131,7 +152,9 @@ impl World {
         for index in 0..Map::Flows.entries(self.buckets) {
             let flow: Flow = read(self.kernel.words(Map::Flows), index).unwrap_or_default();
             if flow.key.protocol != 0 {
-                self.change::<Flow>(Map::Flows, index, |flow| flow.seen = flow.seen.wrapping_sub(ticks));
+                self.change::<Flow>(Map::Flows, index, |flow| {
+                    flow.seen = flow.seen.wrapping_sub(ticks)
+                });
             }
         }
     }
@@ -157,7 +180,8 @@ fn flow_list_of(memory: &dyn Memory) -> Vec<Entry> {
         .zip(memory.words(Map::FlowTags))
         .filter_map(|(index, word)| {
             let tag = FlowTag(word.load(Ordering::Relaxed));
-            let flow: Flow = read(memory.words(Map::Flows), index).filter(|_| tag != FlowTag::FREE)?;
+            let flow: Flow =
+                read(memory.words(Map::Flows), index).filter(|_| tag != FlowTag::FREE)?;
             let key = flow.key;
             Some(Entry {
                 index,

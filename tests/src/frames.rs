@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use etherparse::{PacketBuilder, PacketBuilderStep, IpHeaders};
+use etherparse::{IpHeaders, PacketBuilder, PacketBuilderStep};
 
 /// MAC address of the sender of every frame.
 pub const CLIENT_MAC: [u8; 6] = [0x02, 0, 0, 0, 0, 0xc1];
@@ -27,7 +27,12 @@ pub struct Segment {
 impl Segment {
     /// A segment with these flags and nothing else.
     pub fn new(flags: &'static str) -> Self {
-        Self { flags, sequence: 1000, acknowledgement: 5000, ..Self::default() }
+        Self {
+            flags,
+            sequence: 1000,
+            acknowledgement: 5000,
+            ..Self::default()
+        }
     }
 
     /// The same with another sequence number.
@@ -37,13 +42,17 @@ impl Segment {
 
     /// The same with data.
     pub fn with(self, payload: &[u8]) -> Self {
-        Self { payload: payload.to_vec(), ..self }
+        Self {
+            payload: payload.to_vec(),
+            ..self
+        }
     }
 }
 
 /// A TCP frame.
 pub fn tcp(source: SocketAddr, destination: SocketAddr, segment: &Segment) -> Vec<u8> {
-    let mut step = ip(source, destination).tcp(source.port(), destination.port(), segment.sequence, 64_000);
+    let mut step =
+        ip(source, destination).tcp(source.port(), destination.port(), segment.sequence, 64_000);
     for flag in segment.flags.chars() {
         step = match flag {
             'S' => step.syn(),
@@ -60,21 +69,35 @@ pub fn tcp(source: SocketAddr, destination: SocketAddr, segment: &Segment) -> Ve
             .options(&[MaximumSegmentSize(1460), Timestamp(7, 9)])
             .unwrap_or_else(|error| panic!("options that do not fit: {error}"));
     }
-    written(|frame| step.write(frame, &segment.payload).map_err(|error| error.to_string()))
+    written(|frame| {
+        step.write(frame, &segment.payload)
+            .map_err(|error| error.to_string())
+    })
 }
 
 /// A UDP frame.
 pub fn udp(source: SocketAddr, destination: SocketAddr, payload: &[u8]) -> Vec<u8> {
     let step = ip(source, destination).udp(source.port(), destination.port());
-    written(|frame| step.write(frame, payload).map_err(|error| error.to_string()))
+    written(|frame| {
+        step.write(frame, payload)
+            .map_err(|error| error.to_string())
+    })
 }
 
 /// An echo request.
 pub fn ping(source: IpAddr, destination: IpAddr) -> Vec<u8> {
     let step = ip(SocketAddr::new(source, 0), SocketAddr::new(destination, 0));
     match source {
-        IpAddr::V4(_) => written(|f| step.icmpv4_echo_request(1, 1).write(f, b"ping").map_err(|e| e.to_string())),
-        IpAddr::V6(_) => written(|f| step.icmpv6_echo_request(1, 1).write(f, b"ping").map_err(|e| e.to_string())),
+        IpAddr::V4(_) => written(|f| {
+            step.icmpv4_echo_request(1, 1)
+                .write(f, b"ping")
+                .map_err(|e| e.to_string())
+        }),
+        IpAddr::V6(_) => written(|f| {
+            step.icmpv6_echo_request(1, 1)
+                .write(f, b"ping")
+                .map_err(|e| e.to_string())
+        }),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Both engines agree on anything: any bytes, any packet of our grammar, any sequence of flow events. And whatever the
 //! packet, only the bytes that its reason allows have changed.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::net::SocketAddr;
 
@@ -15,17 +16,41 @@ use proptest::{collection::vec, prelude::*, sample::select};
 /// Something that happens in a small world: few clients, few ports, so that flows meet.
 #[derive(Clone, Debug)]
 enum Step {
-    Tcp { client: u8, v6: bool, segment: Segment },
-    Udp { client: u8, v6: bool, len: usize },
-    Mangled { client: u8, v6: bool, tcp: bool, at: usize, byte: u8, cut: usize },
+    Tcp {
+        client: u8,
+        v6: bool,
+        segment: Segment,
+    },
+    Udp {
+        client: u8,
+        v6: bool,
+        len: usize,
+    },
+    Mangled {
+        client: u8,
+        v6: bool,
+        tcp: bool,
+        at: usize,
+        byte: u8,
+        cut: usize,
+    },
     Bytes(Vec<u8>),
-    Allow { backend: u16, flags: u8 },
-    GiveAway { backend: u16 },
-    Older { seconds: u32 },
+    Allow {
+        backend: u16,
+        flags: u8,
+    },
+    GiveAway {
+        backend: u16,
+    },
+    Older {
+        seconds: u32,
+    },
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let flags = select(vec!["S", "S", "S", "A", "A", "PA", "FA", "F", "R", "RA", "SA", "", "SF", "SR", "U", "SU"]);
+    let flags = select(vec![
+        "S", "S", "S", "A", "A", "PA", "FA", "F", "R", "RA", "SA", "", "SF", "SR", "U", "SU",
+    ]);
     let segment = (flags, 0_u32..4, vec(any::<u8>(), 0..40), any::<bool>()).prop_map(
         |(flags, sequence, payload, options)| Segment {
             flags,
@@ -57,12 +82,19 @@ fn ends(client: u8, v6: bool, tcp: bool) -> (SocketAddr, SocketAddr) {
         (true, true) => ("2001:db8:c::7", "[2001:db8::10]:80"),
         (true, false) => ("2001:db8:c::7", "[2001:db8::53]:53"),
     };
-    (SocketAddr::new(text.0.parse().unwrap(), port), text.1.parse().unwrap())
+    (
+        SocketAddr::new(text.0.parse().unwrap(), port),
+        text.1.parse().unwrap(),
+    )
 }
 
 fn take(world: &World, step: &Step) -> Result<(), TestCaseError> {
     let frame = match step {
-        Step::Tcp { client, v6, segment } => {
+        Step::Tcp {
+            client,
+            v6,
+            segment,
+        } => {
             let (from, to) = ends(*client, *v6, true);
             frames::tcp(from, to, segment)
         }
@@ -70,7 +102,14 @@ fn take(world: &World, step: &Step) -> Result<(), TestCaseError> {
             let (from, to) = ends(*client, *v6, false);
             frames::udp(from, to, &vec![0x5a; *len])
         }
-        Step::Mangled { client, v6, tcp, at, byte, cut } => {
+        Step::Mangled {
+            client,
+            v6,
+            tcp,
+            at,
+            byte,
+            cut,
+        } => {
             let (from, to) = ends(*client, *v6, *tcp);
             let mut frame = if *tcp {
                 frames::tcp(from, to, &Segment::new("S").with(b"payload"))
@@ -84,7 +123,9 @@ fn take(world: &World, step: &Step) -> Result<(), TestCaseError> {
         }
         Step::Bytes(bytes) => bytes.clone(),
         Step::Allow { backend, flags } => {
-            world.change::<Backend>(Map::Backends, u32::from(*backend), |b| b.flags = Backend::USED | flags);
+            world.change::<Backend>(Map::Backends, u32::from(*backend), |b| {
+                b.flags = Backend::USED | flags
+            });
             return Ok(());
         }
         Step::GiveAway { backend } => {
@@ -100,11 +141,23 @@ fn take(world: &World, step: &Step) -> Result<(), TestCaseError> {
             return Ok(());
         }
     };
-    let foreseen = world.dry_run(&frame).map_err(|error| TestCaseError::fail(format!("{error:#}")))?;
-    let seen = world.run(&frame).map_err(|error| TestCaseError::fail(format!("{error:#}")))?;
-    prop_assert_eq!(Reason::from_number(foreseen.reason), Some(seen.reason), "the dry run foresaw another reason");
+    let foreseen = world
+        .dry_run(&frame)
+        .map_err(|error| TestCaseError::fail(format!("{error:#}")))?;
+    let seen = world
+        .run(&frame)
+        .map_err(|error| TestCaseError::fail(format!("{error:#}")))?;
+    prop_assert_eq!(
+        Reason::from_number(foreseen.reason),
+        Some(seen.reason),
+        "the dry run foresaw another reason"
+    );
     let backend = seen.backend.map_or(u32::MAX, u32::from);
-    prop_assert_eq!(foreseen.backend, backend, "the dry run foresaw another backend");
+    prop_assert_eq!(
+        foreseen.backend,
+        backend,
+        "the dry run foresaw another backend"
+    );
     check_bytes(&frame, &seen)
 }
 
@@ -118,9 +171,17 @@ fn check_bytes(frame: &[u8], seen: &Seen) -> Result<(), TestCaseError> {
         Verdict::Pass | Verdict::Drop => prop_assert_eq!(frame, &seen.frame[..]),
         Verdict::Tx if reset => check_reset(frame, &seen.frame)?,
         Verdict::Tx | Verdict::Redirect(_) => {
-            prop_assert_eq!(&frame[12..], &seen.frame[12..], "more than the MAC addresses changed");
+            prop_assert_eq!(
+                &frame[12..],
+                &seen.frame[12..],
+                "more than the MAC addresses changed"
+            );
             prop_assert_eq!(&seen.frame[..5], &[0x02, 0, 0, 0, 0xbe], "not the next hop");
-            prop_assert_eq!(&seen.frame[6..12], &[0x02, 0, 0, 0, 1, 0x1b], "not our interface's address");
+            prop_assert_eq!(
+                &seen.frame[6..12],
+                &[0x02, 0, 0, 0, 1, 0x1b],
+                "not our interface's address"
+            );
         }
     }
     Ok(())
@@ -128,37 +189,57 @@ fn check_bytes(frame: &[u8], seen: &Seen) -> Result<(), TestCaseError> {
 
 /// A reset as RFC 9293 section 3.10.7.1 wants it, by an independent decoder.
 fn check_reset(frame: &[u8], reset: &[u8]) -> Result<(), TestCaseError> {
-    let bad = |error: &dyn std::fmt::Display| TestCaseError::fail(format!("the reset does not decode: {error}"));
+    let bad = |error: &dyn std::fmt::Display| {
+        TestCaseError::fail(format!("the reset does not decode: {error}"))
+    };
     let asked = SlicedPacket::from_ethernet(frame).map_err(|error| bad(&error))?;
     let answer = SlicedPacket::from_ethernet(reset).map_err(|error| bad(&error))?;
-    let (Some(TransportSlice::Tcp(asked_tcp)), Some(TransportSlice::Tcp(tcp))) = (&asked.transport, &answer.transport)
+    let (Some(TransportSlice::Tcp(asked_tcp)), Some(TransportSlice::Tcp(tcp))) =
+        (&asked.transport, &answer.transport)
     else {
         return Err(TestCaseError::fail("no TCP"));
     };
     prop_assert_eq!(&reset[..6], &frame[6..12]);
     prop_assert_eq!(&reset[6..12], &frame[..6]);
-    prop_assert_eq!((tcp.source_port(), tcp.destination_port()), (asked_tcp.destination_port(), asked_tcp.source_port()));
+    prop_assert_eq!(
+        (tcp.source_port(), tcp.destination_port()),
+        (asked_tcp.destination_port(), asked_tcp.source_port())
+    );
     prop_assert!(tcp.rst() && !tcp.syn() && !tcp.fin() && !tcp.psh());
     prop_assert_eq!(tcp.payload().len(), 0);
     prop_assert_eq!(tcp.header_slice().len(), 20);
     if asked_tcp.ack() {
-        prop_assert_eq!((tcp.sequence_number(), tcp.ack()), (asked_tcp.acknowledgment_number(), false));
+        prop_assert_eq!(
+            (tcp.sequence_number(), tcp.ack()),
+            (asked_tcp.acknowledgment_number(), false)
+        );
     } else {
-        let length = asked_tcp.payload().len() as u32 + u32::from(asked_tcp.syn()) + u32::from(asked_tcp.fin());
+        let length = asked_tcp.payload().len() as u32
+            + u32::from(asked_tcp.syn())
+            + u32::from(asked_tcp.fin());
         prop_assert_eq!((tcp.sequence_number(), tcp.ack()), (0, true));
-        prop_assert_eq!(tcp.acknowledgment_number(), asked_tcp.sequence_number().wrapping_add(length));
+        prop_assert_eq!(
+            tcp.acknowledgment_number(),
+            asked_tcp.sequence_number().wrapping_add(length)
+        );
     }
     let header = tcp.to_header();
     let expected = match (&asked.net, &answer.net) {
         (Some(etherparse::NetSlice::Ipv4(asked)), Some(etherparse::NetSlice::Ipv4(ip))) => {
             let (asked, ip) = (asked.header(), ip.header());
-            prop_assert_eq!((ip.source(), ip.destination()), (asked.destination(), asked.source()));
+            prop_assert_eq!(
+                (ip.source(), ip.destination()),
+                (asked.destination(), asked.source())
+            );
             prop_assert_eq!(ip.to_header().calc_header_checksum(), ip.header_checksum());
             header.calc_checksum_ipv4_raw(ip.source(), ip.destination(), &[])
         }
         (Some(etherparse::NetSlice::Ipv6(asked)), Some(etherparse::NetSlice::Ipv6(ip))) => {
             let (asked, ip) = (asked.header(), ip.header());
-            prop_assert_eq!((ip.source(), ip.destination()), (asked.destination(), asked.source()));
+            prop_assert_eq!(
+                (ip.source(), ip.destination()),
+                (asked.destination(), asked.source())
+            );
             header.calc_checksum_ipv6_raw(ip.source(), ip.destination(), &[])
         }
         _ => return Err(TestCaseError::fail("the answer is of another family")),
@@ -177,7 +258,9 @@ fn both_engines_agree_on_any_sequence_of_events() {
         ..ProptestConfig::default()
     });
     runner
-        .run(&steps(), |steps| steps.iter().try_for_each(|step| take(&world, step)))
+        .run(&steps(), |steps| {
+            steps.iter().try_for_each(|step| take(&world, step))
+        })
         .unwrap_or_else(|failure| panic!("{failure}"));
 }
 

@@ -1,5 +1,6 @@
 //! The control road: whatever the agent is told, no packet ever sees a half state. Every plan is applied one action at
 //! a time to maps in memory, and after each action the maps must be fit for packets.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::{collections::BTreeMap, net::IpAddr};
 
@@ -18,7 +19,9 @@ use lb_agent::{
         target::{Inputs, Target, target},
     },
 };
-use lb_common::{ABI_VERSION, Backend, Control, Listener, Map, Service, memory::Memory as _, memory::write};
+use lb_common::{
+    ABI_VERSION, Backend, Control, Listener, Map, Service, memory::Memory as _, memory::write,
+};
 use proptest::{collection::vec, prelude::*};
 
 /// What the agent is told at one moment.
@@ -47,30 +50,50 @@ struct ToldBackend {
 }
 
 fn told() -> impl Strategy<Value = Told> {
-    let health = prop_oneof![3 => Just(Health::Up), 1 => Just(Health::Down), 1 => Just(Health::Unknown)];
-    let intent = prop_oneof![4 => Just(Intent::Ready), 1 => Just(Intent::Drain), 1 => Just(Intent::Maint)];
-    let backend = (0..4_usize, any::<bool>(), 0..6_u16, any::<bool>(), health, intent, proptest::option::weighted(0.8, 0..3_u8))
-        .prop_map(|(name, moved, weight, backup, health, intent, hop)| ToldBackend {
-            name,
-            moved,
-            weight,
-            backup,
-            health,
-            intent,
-            hop,
+    let health =
+        prop_oneof![3 => Just(Health::Up), 1 => Just(Health::Down), 1 => Just(Health::Unknown)];
+    let intent =
+        prop_oneof![4 => Just(Intent::Ready), 1 => Just(Intent::Drain), 1 => Just(Intent::Maint)];
+    let backend = (
+        0..4_usize,
+        any::<bool>(),
+        0..6_u16,
+        any::<bool>(),
+        health,
+        intent,
+        proptest::option::weighted(0.8, 0..3_u8),
+    )
+        .prop_map(
+            |(name, moved, weight, backup, health, intent, hop)| ToldBackend {
+                name,
+                moved,
+                weight,
+                backup,
+                health,
+                intent,
+                hop,
+            },
+        );
+    let service =
+        (0..3_usize, 1..4_u8, vec(backend, 1..5)).prop_map(|(name, ports, mut backends)| {
+            backends.sort_by_key(|backend| backend.name);
+            backends.dedup_by_key(|backend| backend.name);
+            if let Some(first) = backends.first_mut() {
+                first.backup = false;
+            }
+            ToldService {
+                name,
+                ports,
+                backends,
+            }
         });
-    let service = (0..3_usize, 1..4_u8, vec(backend, 1..5)).prop_map(|(name, ports, mut backends)| {
-        backends.sort_by_key(|backend| backend.name);
-        backends.dedup_by_key(|backend| backend.name);
-        if let Some(first) = backends.first_mut() {
-            first.backup = false;
-        }
-        ToldService { name, ports, backends }
-    });
     (vec(service, 0..4), any::<bool>()).prop_map(|(mut services, has_flows)| {
         services.sort_by_key(|service| service.name);
         services.dedup_by_key(|service| service.name);
-        Told { services, has_flows }
+        Told {
+            services,
+            has_flows,
+        }
     })
 }
 
@@ -82,9 +105,14 @@ fn address(service: usize, backend: &ToldBackend) -> IpAddr {
 fn config(told: &Told) -> Config {
     let mut text = String::from("[[interface]]\nname = \"eth0\"\n");
     for service in &told.services {
-        let listen: Vec<String> =
-            (0..service.ports).map(|port| format!("\"192.0.2.{}:{}/tcp\"", service.name + 1, 80 + port)).collect();
-        text += &format!("[[service]]\nname = \"s{}\"\nlisten = [{}]\n", service.name, listen.join(", "));
+        let listen: Vec<String> = (0..service.ports)
+            .map(|port| format!("\"192.0.2.{}:{}/tcp\"", service.name + 1, 80 + port))
+            .collect();
+        text += &format!(
+            "[[service]]\nname = \"s{}\"\nlisten = [{}]\n",
+            service.name,
+            listen.join(", ")
+        );
         for backend in &service.backends {
             text += &format!(
                 "[[service.backend]]\nname = \"b{}\"\naddress = \"{}\"\nweight = {}\nbackup = {}\n",
@@ -107,9 +135,16 @@ struct Core {
 impl Core {
     fn new() -> Self {
         let maps = Fake::default();
-        let control = Control { abi_version: ABI_VERSION, hz: 250, ..Control::default() };
+        let control = Control {
+            abi_version: ABI_VERSION,
+            hz: 250,
+            ..Control::default()
+        };
         write(maps.words(Map::Control), 0, &control);
-        Self { maps, failover: BTreeMap::new() }
+        Self {
+            maps,
+            failover: BTreeMap::new(),
+        }
     }
 
     fn target(&mut self, told: &Told, observed: &Observed) -> Target {
@@ -128,7 +163,10 @@ impl Core {
                     source: [2, 0, 0, 0, 0, 1],
                     mac: [2, 0, 0, 0, 1, last],
                 });
-                hops.insert(address(service.name, backend), hop.ok_or_else(|| "unplugged".to_owned()));
+                hops.insert(
+                    address(service.name, backend),
+                    hop.ok_or_else(|| "unplugged".to_owned()),
+                );
             }
         }
         let nothing = Live::default();
@@ -157,7 +195,11 @@ impl Core {
             check_state(&before, &observe(&self.maps), &target)?;
         }
         let after = observe(&self.maps);
-        prop_assert_eq!(plan(&after, &target).unwrap(), vec![], "a second plan finds something to do");
+        prop_assert_eq!(
+            plan(&after, &target).unwrap(),
+            vec![],
+            "a second plan finds something to do"
+        );
         Ok(())
     }
 
@@ -168,7 +210,9 @@ impl Core {
             Action::Ring(base, slots) => {
                 for service in now.services.values() {
                     let ring = service.record.rings[(service.record.side & 1) as usize];
-                    let apart = ring.len == 0 || base + slots.len() as u32 <= ring.base || ring.base + ring.len <= *base;
+                    let apart = ring.len == 0
+                        || base + slots.len() as u32 <= ring.base
+                        || ring.base + ring.len <= *base;
                     prop_assert!(apart, "a ring in force is overwritten");
                 }
                 prop_assert!(!waited);
@@ -177,14 +221,24 @@ impl Core {
             Action::Backend(number, record, _) => {
                 if let Some((old, _)) = now.backends.get(number) {
                     let withdraws = old.flags & !record.flags != 0;
-                    prop_assert!(waited || !withdraws, "a permission is withdrawn under packets' feet");
+                    prop_assert!(
+                        waited || !withdraws,
+                        "a permission is withdrawn under packets' feet"
+                    );
                     let same = old.incarnation == record.incarnation;
-                    prop_assert!(same || !record.is(Backend::USED), "a number in use changes hands");
+                    prop_assert!(
+                        same || !record.is(Backend::USED),
+                        "a number in use changes hands"
+                    );
                 }
             }
             Action::Service(number, record) if record.flags & Service::USED == 0 => {
                 prop_assert!(waited);
-                prop_assert!(now.listeners.iter().all(|listener| listener.service != *number));
+                prop_assert!(
+                    now.listeners
+                        .iter()
+                        .all(|listener| listener.service != *number)
+                );
             }
             _ => {}
         }
@@ -194,25 +248,52 @@ impl Core {
 
 fn check_state(before: &Observed, now: &Observed, target: &Target) -> Result<(), TestCaseError> {
     for listener in &now.listeners {
-        prop_assert!(now.services.contains_key(&listener.service), "a listener leads nowhere");
+        prop_assert!(
+            now.services.contains_key(&listener.service),
+            "a listener leads nowhere"
+        );
     }
     for (number, service) in &now.services {
         for slot in &service.slots {
-            let (record, _) = now.backends.get(slot).expect("a slot names a backend that is there");
-            prop_assert!(record.is(Backend::ACCEPTS | Backend::REACHABLE), "a slot names a backend that may not");
+            let (record, _) = now
+                .backends
+                .get(slot)
+                .expect("a slot names a backend that is there");
+            prop_assert!(
+                record.is(Backend::ACCEPTS | Backend::REACHABLE),
+                "a slot names a backend that may not"
+            );
             prop_assert_eq!(record.service, *number);
         }
-        let old = before.services.get(number).map(|service| service.slots.is_empty());
-        let new = target.services.get(number).map(|service| service.slots.is_empty());
+        let old = before
+            .services
+            .get(number)
+            .map(|service| service.slots.is_empty());
+        let new = target
+            .services
+            .get(number)
+            .map(|service| service.slots.is_empty());
         if old == Some(false) && new == Some(false) {
-            prop_assert!(!service.slots.is_empty(), "a service is without backend for a moment");
+            prop_assert!(
+                !service.slots.is_empty(),
+                "a service is without backend for a moment"
+            );
         }
     }
     for (number, (old, _)) in &before.backends {
-        let goes_on = target.backends.get(number).is_some_and(|(new, _)| new.incarnation == old.incarnation && new.is(Backend::SERVES));
+        let goes_on = target
+            .backends
+            .get(number)
+            .is_some_and(|(new, _)| new.incarnation == old.incarnation && new.is(Backend::SERVES));
         if old.is(Backend::SERVES) && goes_on {
-            let (record, _) = now.backends.get(number).expect("a backend that goes on is there");
-            prop_assert!(record.is(Backend::SERVES) && record.incarnation == old.incarnation, "a flow is cut");
+            let (record, _) = now
+                .backends
+                .get(number)
+                .expect("a backend that goes on is there");
+            prop_assert!(
+                record.is(Backend::SERVES) && record.incarnation == old.incarnation,
+                "a flow is cut"
+            );
         }
     }
     Ok(())
@@ -240,8 +321,15 @@ fn two() -> Told {
         intent: Intent::Ready,
         hop: Some(name as u8),
     };
-    let service = ToldService { name: 0, ports: 1, backends: vec![backend(0), backend(1)] };
-    Told { services: vec![service], has_flows: true }
+    let service = ToldService {
+        name: 0,
+        ports: 1,
+        backends: vec![backend(0), backend(1)],
+    };
+    Told {
+        services: vec![service],
+        has_flows: true,
+    }
 }
 
 #[test]
@@ -251,8 +339,13 @@ fn a_removed_backend_stays_for_its_flows_and_its_number_is_then_another_s() {
     core.go(&told).unwrap();
     let number = |core: &Core, wanted: u8| {
         let observed = observe(&core.maps);
-        let mut all = observed.backends.iter().map(|(number, (record, _))| (*number, *record));
-        all.find(|(_, record)| lb_common::address::to_ip(record.address) == IpAddr::from([10, 0, 0, 10 + wanted]))
+        let mut all = observed
+            .backends
+            .iter()
+            .map(|(number, (record, _))| (*number, *record));
+        all.find(|(_, record)| {
+            lb_common::address::to_ip(record.address) == IpAddr::from([10, 0, 0, 10 + wanted])
+        })
     };
     let (slot, first) = number(&core, 1).expect("b1 is there");
     told.services[0].backends.pop();
@@ -266,7 +359,10 @@ fn a_removed_backend_stays_for_its_flows_and_its_number_is_then_another_s() {
     core.go(&two()).unwrap();
     let (again, record) = number(&core, 1).expect("b1 is back");
     assert_eq!(again, slot, "the lowest free number is taken");
-    assert_ne!(record.incarnation, first.incarnation, "old flows must not match");
+    assert_ne!(
+        record.incarnation, first.incarnation,
+        "old flows must not match"
+    );
 }
 
 #[test]
@@ -279,7 +375,10 @@ fn a_removed_listener_closes_while_it_has_flows() {
     core.go(&told).unwrap();
     let closing = |core: &Core| {
         let listeners = observe(&core.maps).listeners;
-        let closing = listeners.iter().filter(|listener| listener.flags & Listener::CLOSING != 0).count();
+        let closing = listeners
+            .iter()
+            .filter(|listener| listener.flags & Listener::CLOSING != 0)
+            .count();
         (listeners.len(), closing)
     };
     assert_eq!(closing(&core), (2, 1));
@@ -308,15 +407,32 @@ fn a_plan_reads_as_a_story() {
     let steps: Vec<String> = plan(&before, &target)
         .unwrap()
         .iter()
-        .map(|action| format!("{action:?}").chars().take_while(|c| c.is_alphabetic()).collect())
+        .map(|action| {
+            format!("{action:?}")
+                .chars()
+                .take_while(|c| c.is_alphabetic())
+                .collect()
+        })
         .collect();
-    assert_eq!(steps, ["BackendNote", "Ring", "Rewind", "Service", "Grace", "Backend"]);
+    assert_eq!(
+        steps,
+        [
+            "BackendNote",
+            "Ring",
+            "Rewind",
+            "Service",
+            "Grace",
+            "Backend"
+        ]
+    );
 }
 
 #[test]
 fn a_data_path_that_fails_stops_the_plan() {
     let core = Core::new();
-    core.maps.fails.store(true, std::sync::atomic::Ordering::Relaxed);
+    core.maps
+        .fails
+        .store(true, std::sync::atomic::Ordering::Relaxed);
     let error = apply(&core.maps, &[Action::Grace]).unwrap_err();
     assert!(error.to_string().contains("grace"));
 }

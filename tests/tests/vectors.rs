@@ -40,13 +40,24 @@ fn a_connection_s_whole_life() {
         .tcp(CLIENT, WEB, &syn(1))
         .tcp(CLIENT, WEB, &syn(1))
         .tcp(CLIENT, WEB, &Segment::new("A").at(2))
-        .tcp(CLIENT, WEB, &Segment::new("PA").at(2).with(b"GET / HTTP/1.1\r\n\r\n"))
+        .tcp(
+            CLIENT,
+            WEB,
+            &Segment::new("PA").at(2).with(b"GET / HTTP/1.1\r\n\r\n"),
+        )
         .tcp(CLIENT, WEB, &syn(77))
         .tcp(CLIENT, WEB, &Segment::new("FA").at(20))
         .tcp(CLIENT, WEB, &Segment::new("A").at(21))
         .say("-- the same port again at once")
         .tcp(CLIENT, WEB, &syn(9000))
-        .tcp(CLIENT, WEB, &Segment { options: true, ..Segment::new("A").at(9001) })
+        .tcp(
+            CLIENT,
+            WEB,
+            &Segment {
+                options: true,
+                ..Segment::new("A").at(9001)
+            },
+        )
         .tcp(CLIENT, WEB, &Segment::new("R").at(9001))
         .tcp(CLIENT, WEB, &syn(12_000));
     insta::assert_snapshot!(story.told());
@@ -55,7 +66,10 @@ fn a_connection_s_whole_life() {
 #[test]
 fn a_second_attempt_of_the_client_is_a_new_choice() {
     let mut story = Story::new();
-    story.tcp(CLIENT6, WEB6, &syn(1)).tcp(CLIENT6, WEB6, &syn(2)).tcp(CLIENT6, WEB6, &syn(2));
+    story
+        .tcp(CLIENT6, WEB6, &syn(1))
+        .tcp(CLIENT6, WEB6, &syn(2))
+        .tcp(CLIENT6, WEB6, &syn(2));
     insta::assert_snapshot!(story.told());
 }
 
@@ -79,8 +93,16 @@ fn a_backend_that_may_no_longer_serve() {
         .tcp(CLIENT, WEB, &syn(1))
         .tcp(CLIENT, WEB, &Segment::new("A").at(2))
         .udp(CLIENT, DNS)
-        .allow("web-1", Backend::USED | Backend::REACHABLE, "web-1 may not serve")
-        .allow("dns-1", Backend::USED | Backend::REACHABLE, "dns-1 may not serve")
+        .allow(
+            "web-1",
+            Backend::USED | Backend::REACHABLE,
+            "web-1 may not serve",
+        )
+        .allow(
+            "dns-1",
+            Backend::USED | Backend::REACHABLE,
+            "dns-1 may not serve",
+        )
         .tcp(CLIENT, WEB, &Segment::new("PA").at(2).with(b"hello"))
         .tcp(CLIENT, WEB, &Segment::new("F").at(7))
         .tcp(CLIENT, WEB, &Segment::new("R").at(7))
@@ -96,7 +118,11 @@ fn a_drained_backend_keeps_its_flows_and_gets_none() {
     let mut story = Story::new();
     story
         .tcp(CLIENT, WEB, &syn(1))
-        .allow("web-1", ALL & !Backend::ACCEPTS, "web-1 is drained; its ring slots are still there")
+        .allow(
+            "web-1",
+            ALL & !Backend::ACCEPTS,
+            "web-1 is drained; its ring slots are still there",
+        )
         .tcp(CLIENT, WEB, &Segment::new("A").at(2));
     for port in 40_001..40_004 {
         story.tcp(&format!("198.51.100.7:{port}"), WEB, &syn(1));
@@ -112,7 +138,14 @@ fn no_backend_at_all() {
     }
     story
         .tcp(CLIENT, WEB, &syn(1))
-        .tcp(CLIENT6, WEB6, &Segment { options: true, ..syn(u32::MAX) })
+        .tcp(
+            CLIENT6,
+            WEB6,
+            &Segment {
+                options: true,
+                ..syn(u32::MAX)
+            },
+        )
         .udp(CLIENT, DNS)
         .udp(CLIENT6, DNS6);
     insta::assert_snapshot!(story.told());
@@ -123,7 +156,11 @@ fn a_backend_without_next_hop() {
     let mut story = Story::new();
     story
         .tcp(CLIENT, WEB, &syn(1))
-        .allow("web-1", ALL & !Backend::REACHABLE, "web-1 has no next hop any more")
+        .allow(
+            "web-1",
+            ALL & !Backend::REACHABLE,
+            "web-1 has no next hop any more",
+        )
         .tcp(CLIENT, WEB, &Segment::new("A").at(2))
         .tcp("198.51.100.7:40001", WEB, &syn(1));
     insta::assert_snapshot!(story.told());
@@ -134,7 +171,11 @@ fn a_slot_that_was_given_to_another_backend() {
     let mut story = Story::new();
     story.tcp(CLIENT, WEB, &syn(1));
     let number = story.world.backend_number("web-1");
-    story.world.change::<Backend>(lb_common::Map::Backends, u32::from(number), |backend| backend.incarnation += 1);
+    story
+        .world
+        .change::<Backend>(lb_common::Map::Backends, u32::from(number), |backend| {
+            backend.incarnation += 1
+        });
     story
         .say("-- web-1's number now stands for another backend")
         .tcp(CLIENT, WEB, &Segment::new("A").at(2))
@@ -146,7 +187,11 @@ fn a_slot_that_was_given_to_another_backend() {
 fn mid_flow_packets_without_a_flow_are_answered_and_resets_are_not() {
     let mut story = Story::new();
     for flags in ["A", "PA", "SA", "FA", "F", "", "RA", "R", "U"] {
-        story.tcp(CLIENT, WEB, &Segment::new(flags)).tcp(CLIENT6, WEB6, &Segment::new(flags).with(b"12345"));
+        story.tcp(CLIENT, WEB, &Segment::new(flags)).tcp(
+            CLIENT6,
+            WEB6,
+            &Segment::new(flags).with(b"12345"),
+        );
     }
     insta::assert_snapshot!(story.told());
 }
@@ -154,7 +199,14 @@ fn mid_flow_packets_without_a_flow_are_answered_and_resets_are_not() {
 #[test]
 fn udp_flows_end_when_idle() {
     let mut story = Story::new();
-    story.udp(CLIENT, DNS).udp(CLIENT, DNS).udp(CLIENT6, DNS6).older(9).udp(CLIENT, DNS).older(11).udp(CLIENT, DNS);
+    story
+        .udp(CLIENT, DNS)
+        .udp(CLIENT, DNS)
+        .udp(CLIENT6, DNS6)
+        .older(9)
+        .udp(CLIENT, DNS)
+        .older(11)
+        .udp(CLIENT, DNS);
     insta::assert_snapshot!(story.told());
 }
 
@@ -175,15 +227,26 @@ fn what_is_not_ours_passes_untouched() {
         .frame("VLAN tag", &with(&good, 12, &[0x81, 0x00]))
         .frame("QinQ tag", &with(&good, 12, &[0x88, 0xa8]))
         .frame("broadcast MAC", &with(&good, 0, &[0xff; 6]))
-        .frame("multicast MAC", &with(&good, 0, &[0x01, 0x00, 0x5e, 0, 0, 1]))
+        .frame(
+            "multicast MAC",
+            &with(&good, 0, &[0x01, 0x00, 0x5e, 0, 0, 1]),
+        )
         .frame("IPv4 options", &with(&good, 14, &[0x46]))
         .frame("first fragment", &with(&good, 20, &[0x20, 0x00]))
         .frame("last fragment", &with(&good, 20, &[0x00, 0x10]))
-        .frame("don't fragment alone is none", &with(&good, 20, &[0x40, 0x00]));
+        .frame(
+            "don't fragment alone is none",
+            &with(&good, 20, &[0x40, 0x00]),
+        );
     let good = frames::tcp(client6, web6, &syn(1));
-    for (name, next_header) in
-        [("fragment header", 44), ("hop-by-hop", 0), ("routing", 43), ("destination options", 60), ("ESP", 50), ("SCTP", 132)]
-    {
+    for (name, next_header) in [
+        ("fragment header", 44),
+        ("hop-by-hop", 0),
+        ("routing", 43),
+        ("destination options", 60),
+        ("ESP", 50),
+        ("SCTP", 132),
+    ] {
         story.frame(&format!("IPv6 {name}"), &with(&good, 20, &[next_header]));
     }
     insta::assert_snapshot!(story.told());
@@ -198,7 +261,10 @@ fn malformed_packets_are_dropped_by_reason() {
         .frame("IPv4 header of 16 bytes", &with(&good, 14, &[0x44]))
         .frame("total length past the frame", &with(&good, 16, &[0, 41]))
         .frame("total length inside the header", &with(&good, 16, &[0, 19]))
-        .frame("total length inside the TCP header", &with(&good, 16, &[0, 39]))
+        .frame(
+            "total length inside the TCP header",
+            &with(&good, 16, &[0, 39]),
+        )
         .frame("TCP header of 16 bytes", &with(&good, 46, &[0x40]))
         .frame("TCP header past the packet", &with(&good, 46, &[0x60]))
         .frame("SYN and FIN", &with(&good, 47, &[0x03]))
@@ -212,7 +278,10 @@ fn malformed_packets_are_dropped_by_reason() {
     story
         .frame("IPv6 version 4", &with(&good, 14, &[0x40]))
         .frame("payload length past the frame", &with(&good, 18, &[0, 21]))
-        .frame("payload length inside the TCP header", &with(&good, 18, &[0, 19]));
+        .frame(
+            "payload length inside the TCP header",
+            &with(&good, 18, &[0, 19]),
+        );
     insta::assert_snapshot!(story.told());
 }
 
@@ -225,8 +294,16 @@ fn every_length_of_a_frame_is_safe() {
         frames::udp(socket(CLIENT), socket(DNS), b""),
     ] {
         for len in 14..good.len() {
-            let seen = story.world.run(&good[..len]).unwrap_or_else(|error| panic!("{len} bytes: {error:#}"));
-            assert_eq!(seen.verdict, lb_ebpf::verdict::Verdict::Drop, "{len} bytes: {:?}", seen.reason);
+            let seen = story
+                .world
+                .run(&good[..len])
+                .unwrap_or_else(|error| panic!("{len} bytes: {error:#}"));
+            assert_eq!(
+                seen.verdict,
+                lb_ebpf::verdict::Verdict::Drop,
+                "{len} bytes: {:?}",
+                seen.reason
+            );
         }
     }
     story.say("every shorter frame was dropped");
@@ -238,9 +315,16 @@ fn trailing_bytes_are_none_of_the_packet_s() {
     let mut padded = frames::tcp(socket(CLIENT), socket(WEB), &Segment::new("FA"));
     padded.resize(64, 0xee);
     story.frame("a FIN padded to 64 bytes, no flow", &padded);
-    let mut padded = frames::tcp(socket(CLIENT6), socket(WEB6), &Segment::new("").with(b"abc"));
+    let mut padded = frames::tcp(
+        socket(CLIENT6),
+        socket(WEB6),
+        &Segment::new("").with(b"abc"),
+    );
     padded.resize(100, 0xee);
-    story.frame("no flags, three bytes, padded to 100 bytes, no flow", &padded);
+    story.frame(
+        "no flags, three bytes, padded to 100 bytes, no flow",
+        &padded,
+    );
     insta::assert_snapshot!(story.told());
 }
 

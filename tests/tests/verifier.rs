@@ -13,8 +13,10 @@ const MOST: u32 = 40_000;
 
 fn object() -> Vec<u8> {
     let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-    let path = std::env::var("LB_BPF_OBJECT").map_or_else(|_| here.join("../target/bpf/lb.bpf.o"), PathBuf::from);
-    fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}: run `cargo xtask test`", path.display()))
+    let path = std::env::var("LB_BPF_OBJECT")
+        .map_or_else(|_| here.join("../target/bpf/lb.bpf.o"), PathBuf::from);
+    fs::read(&path)
+        .unwrap_or_else(|error| panic!("{}: {error}: run `cargo xtask test`", path.display()))
 }
 
 #[test]
@@ -25,11 +27,24 @@ fn the_programs_load_within_their_budget() {
         .load(&object)
         .expect("run this as root: `cargo xtask test`");
     for (name, recorded) in RECORD {
-        let program: &mut Xdp = ebpf.program_mut(name).expect("the program is in the object").try_into().unwrap();
-        program.load().unwrap_or_else(|error| panic!("{name} does not load: {error}"));
-        let verified = program.info().unwrap().verified_instruction_count().expect("a kernel that counts");
+        let program: &mut Xdp = ebpf
+            .program_mut(name)
+            .expect("the program is in the object")
+            .try_into()
+            .unwrap();
+        program
+            .load()
+            .unwrap_or_else(|error| panic!("{name} does not load: {error}"));
+        let verified = program
+            .info()
+            .unwrap()
+            .verified_instruction_count()
+            .expect("a kernel that counts");
         println!("{name}: {verified} instructions verified ({recorded} on record)");
-        assert!(verified <= MOST, "{name}: {verified} instructions, more than {MOST}");
+        assert!(
+            verified <= MOST,
+            "{name}: {verified} instructions, more than {MOST}"
+        );
         assert!(
             u64::from(verified) * 5 <= u64::from(recorded) * 6,
             "{name}: {verified} instructions are a fifth more than the {recorded} on record"
@@ -44,6 +59,12 @@ fn every_log_line_verifies_too() {
         .override_global("AYA_LOG_LEVEL", &5_u8, true)
         .load(&object)
         .expect("run this as root: `cargo xtask test`");
-    let program: &mut Xdp = ebpf.program_mut("lb").expect("the program is in the object").try_into().unwrap();
-    program.load().unwrap_or_else(|error| panic!("with logging on, lb does not load: {error}"));
+    let program: &mut Xdp = ebpf
+        .program_mut("lb")
+        .expect("the program is in the object")
+        .try_into()
+        .unwrap();
+    program
+        .load()
+        .unwrap_or_else(|error| panic!("with logging on, lb does not load: {error}"));
 }

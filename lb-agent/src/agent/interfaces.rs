@@ -78,23 +78,51 @@ impl Interfaces {
         Ok(())
     }
 
-    /// Puts the program on interfaces that a new configuration adds.
+    /// Puts the program on interfaces that a new configuration adds: on all of them or on none.
     ///
     /// # Errors
     /// At the first that cannot have it.
     pub fn add(&mut self, kernel: &Kernel, config: &Config) -> Result<Vec<String>> {
         let mut added = Vec::new();
         for interface in &config.interfaces {
-            if self.hold(interface)? {
-                let attached = kernel.attach(&self.pin_dir, interface);
-                if attached.is_err() {
-                    self.held.remove(&interface.name);
+            match self.add_one(kernel, interface) {
+                Ok(false) => {}
+                Ok(true) => added.push(interface.name.as_str()),
+                Err(error) => {
+                    self.take_back(&added);
+                    return Err(error);
                 }
-                tell(&interface.name, attached?);
-                added.push(format!("interface {}: attached", interface.name));
             }
         }
-        Ok(added)
+        Ok(added
+            .iter()
+            .map(|name| format!("interface {name}: attached"))
+            .collect())
+    }
+
+    /// Whether it is new.
+    fn add_one(&mut self, kernel: &Kernel, interface: &Interface) -> Result<bool> {
+        if !self.hold(interface)? {
+            return Ok(false);
+        }
+        match kernel.attach(&self.pin_dir, interface) {
+            Ok(attached) => tell(&interface.name, attached),
+            Err(error) => {
+                self.held.remove(&interface.name);
+                return Err(error);
+            }
+        }
+        Ok(true)
+    }
+
+    fn take_back(&mut self, names: &[&str]) {
+        for name in names {
+            match pins::remove_link(&self.pin_dir, name) {
+                Ok(removed) => tracing::info!("removed {removed}"),
+                Err(error) => tracing::error!("{error:#}"),
+            }
+            self.held.remove(*name);
+        }
     }
 
     /// Puts the program on interfaces that were made anew under the same name since the last look, and gives what

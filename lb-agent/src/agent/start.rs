@@ -85,6 +85,7 @@ pub async fn run(path: &Path) -> Result<()> {
         tracing::warn!("no next hop for {ip}: {why}");
     }
     let (addresses, wanted) = watch::channel(addresses);
+    let (doubts, doubted) = mpsc::channel(QUEUE);
     let mut probes = Probes::new(events.clone());
     probes.arrange(&config, &operator, &known_health(&observed));
     let mut agent = Agent {
@@ -97,6 +98,7 @@ pub async fn run(path: &Path) -> Result<()> {
         dataplane: Arc::clone(&dataplane),
         interfaces,
         addresses,
+        doubts,
         snapshot: watch::Sender::new(Arc::new(Snapshot::default())),
         started: (Instant::now(), jiff::Timestamp::now()),
         config,
@@ -111,7 +113,7 @@ pub async fn run(path: &Path) -> Result<()> {
     }
 
     let (found, fresh) = mpsc::channel::<Hops>(1);
-    tokio::spawn(resolver.watch(changes, wanted, found));
+    tokio::spawn(resolver.watch(changes, wanted, doubted, found));
     tokio::spawn(forward_hops(fresh, events.clone()));
     tokio::spawn(tick(events.clone()));
     signals(&events)?;

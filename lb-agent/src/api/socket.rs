@@ -11,9 +11,11 @@ use tokio::net::{UnixListener, UnixStream};
 /// # Errors
 /// Where another agent answers there, or the file cannot be made.
 pub async fn bind(path: &Path) -> Result<UnixListener> {
-    if UnixStream::connect(path).await.is_ok() {
+    if let Ok(stream) = UnixStream::connect(path).await {
+        let pid = stream.peer_cred().ok().and_then(|peer| peer.pid());
         bail!(
-            "an agent already answers at {}: stop it first, or give this one another `api`",
+            "the agent with pid {} already answers at {}: stop that one first, or give this one another `api`",
+            pid.map_or_else(|| "unknown".to_owned(), |pid| pid.to_string()),
             path.display()
         );
     }

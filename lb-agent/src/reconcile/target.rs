@@ -183,10 +183,13 @@ fn max_ring(services: usize) -> usize {
     each.clamp(CHUNK as usize, MAX_RING)
 }
 
+/// One step longer than configured: a flow's last packet may be later than `seen` says by that much, and a flow that
+/// is busy must not be taken for an idle one.
 fn idle_ticks(inputs: &Inputs<'_>, service: &config::Service) -> (u32, u32) {
-    let hz = u128::from(inputs.observed.control.hz);
+    let control = &inputs.observed.control;
     let ticks = |time: std::time::Duration| {
-        u32::try_from(time.as_millis() * hz / 1000)
+        let idle = time.as_millis() * u128::from(control.hz) / 1000;
+        u32::try_from(idle + u128::from(control.seen_step))
             .unwrap_or(u32::MAX / 2)
             .max(1)
     };

@@ -22,12 +22,18 @@ impl Counted {
         let mut counted = Self::default();
         for service in 0..=SERVICES {
             for (reason, count) in kernel.counts(service)? {
-                counted.reasons.insert((service, reason), [count.packets, count.bytes]);
+                counted
+                    .reasons
+                    .insert((service, reason), [count.packets, count.bytes]);
             }
         }
         for backend in 0..BACKENDS {
             let count = kernel.backend_count(backend)?;
-            let values = [count.forwarded.packets, count.forwarded.bytes, count.new_flows];
+            let values = [
+                count.forwarded.packets,
+                count.forwarded.bytes,
+                count.new_flows,
+            ];
             counted.backends.insert(backend, values);
         }
         counted.events = kernel.events()?;
@@ -39,7 +45,10 @@ impl Counted {
         let three = |[packets, bytes, new, _]: [u64; 4]| [packets, bytes, new];
         Self {
             reasons: host.counters.borrow().clone(),
-            backends: backends.iter().map(|(number, counts)| (*number, three(*counts))).collect(),
+            backends: backends
+                .iter()
+                .map(|(number, counts)| (*number, three(*counts)))
+                .collect(),
             events: host.events.borrow().clone(),
         }
         .without_zeros()
@@ -49,11 +58,15 @@ impl Counted {
     pub fn since(mut self, before: &Self) -> Self {
         for (key, counts) in &before.reasons {
             let now = self.reasons.entry(*key).or_default();
-            now.iter_mut().zip(counts).for_each(|(now, before)| *now -= before);
+            now.iter_mut()
+                .zip(counts)
+                .for_each(|(now, before)| *now -= before);
         }
         for (key, counts) in &before.backends {
             let now = self.backends.entry(*key).or_default();
-            now.iter_mut().zip(counts).for_each(|(now, before)| *now -= before);
+            now.iter_mut()
+                .zip(counts)
+                .for_each(|(now, before)| *now -= before);
         }
         for (event, count) in &before.events {
             *self.events.entry(*event).or_default() -= count;
@@ -71,13 +84,22 @@ impl Counted {
 
 impl fmt::Display for Counted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let reasons = self.reasons.iter().map(|((service, reason), [packets, bytes])| {
-            format!("service {service} {} {packets}/{bytes}", reason.label())
-        });
-        let backends = self.backends.iter().map(|(backend, [packets, bytes, new])| {
-            format!("backend {backend} {packets}/{bytes}/{new} new")
-        });
-        let events = self.events.iter().map(|(event, count)| format!("{} {count}", event.label()));
+        let reasons = self
+            .reasons
+            .iter()
+            .map(|((service, reason), [packets, bytes])| {
+                format!("service {service} {} {packets}/{bytes}", reason.label())
+            });
+        let backends = self
+            .backends
+            .iter()
+            .map(|(backend, [packets, bytes, new])| {
+                format!("backend {backend} {packets}/{bytes}/{new} new")
+            });
+        let events = self
+            .events
+            .iter()
+            .map(|(event, count)| format!("{} {count}", event.label()));
         let all: Vec<String> = reasons.chain(backends).chain(events).collect();
         f.write_str(&all.join(", "))
     }
@@ -97,11 +119,18 @@ impl Changes {
                 _ => ranges.push((at, at + 1)),
             }
         }
-        let mut text: Vec<String> = ranges.iter().map(|(from, to)| format!("{from}..{to}")).collect();
+        let mut text: Vec<String> = ranges
+            .iter()
+            .map(|(from, to)| format!("{from}..{to}"))
+            .collect();
         if before.len() != after.len() {
             text.push(format!("{} -> {} bytes", before.len(), after.len()));
         }
-        Self(if text.is_empty() { "none".into() } else { text.join(" ") })
+        Self(if text.is_empty() {
+            "none".into()
+        } else {
+            text.join(" ")
+        })
     }
 }
 

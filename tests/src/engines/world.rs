@@ -90,7 +90,11 @@ impl World {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let pin_dir = PathBuf::from(format!("/sys/fs/bpf/lb-engines-{}-{number}", process::id()));
-        let Loaded { kernel, .. } = Kernel::load(Options { pin_dir: &pin_dir, flows, packet_log: false })?;
+        let Loaded { kernel, .. } = Kernel::load(Options {
+            pin_dir: &pin_dir,
+            flows,
+            packet_log: false,
+        })?;
         let observed = observe(&kernel);
         let hops = config
             .services
@@ -102,7 +106,11 @@ impl World {
                     std::net::IpAddr::V6(v6) => v6.octets()[15],
                 };
                 let hop = Hop {
-                    ifindex: if last % 2 == 1 { INGRESS } else { OTHER_INTERFACE },
+                    ifindex: if last % 2 == 1 {
+                        INGRESS
+                    } else {
+                        OTHER_INTERFACE
+                    },
                     interface: "test".into(),
                     source: [0x02, 0, 0, 0, 1, 0x1b],
                     mac: [0x02, 0, 0, 0, 0xbe, last],
@@ -122,13 +130,22 @@ impl World {
         let target = target(&inputs, &mut BTreeMap::new())?;
         apply(&kernel, &plan(&observed, &target)?)?;
         let buckets = u32::try_from(kernel.words(Map::FlowTags).len())? / WAYS;
-        let host = HostTables { memory: HostMemory::new(buckets), ..HostTables::default() };
+        let host = HostTables {
+            memory: HostMemory::new(buckets),
+            ..HostTables::default()
+        };
         for map in Map::ALL {
             for (to, from) in host.memory.words(map).iter().zip(kernel.words(map)) {
                 to.store(from.load(Ordering::Relaxed), Ordering::Relaxed);
             }
         }
-        Ok(Self { kernel: Box::new(kernel), host, target, buckets, pin_dir })
+        Ok(Self {
+            kernel: Box::new(kernel),
+            host,
+            target,
+            buckets,
+            pin_dir,
+        })
     }
 
     /// The same tables with programs of their own, as a second agent that adopts them would have.
@@ -136,7 +153,11 @@ impl World {
     /// # Errors
     /// Where the kernel refuses.
     pub fn second_kernel(&self) -> Result<Kernel> {
-        let options = Options { pin_dir: &self.pin_dir, flows: self.buckets * WAYS, packet_log: false };
+        let options = Options {
+            pin_dir: &self.pin_dir,
+            flows: self.buckets * WAYS,
+            packet_log: false,
+        };
         Ok(Kernel::load(options)?.kernel)
     }
 

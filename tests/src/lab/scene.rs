@@ -2,12 +2,7 @@
 
 mod service;
 
-use std::{
-    collections::BTreeMap,
-    io::Write as _,
-    net::SocketAddr,
-    time::Duration,
-};
+use std::{collections::BTreeMap, io::Write as _, net::SocketAddr, time::Duration};
 
 use anyhow::{Context as _, Result, bail};
 use lb_agent::{
@@ -32,6 +27,7 @@ pub struct Scene {
     /// The network.
     pub lab: Lab,
     xdp: &'static str,
+    probed: Vec<String>,
     _turn: Exclusive,
 }
 
@@ -80,6 +76,7 @@ impl Scene {
             webs,
             lab,
             xdp,
+            probed: services.iter().filter_map(Service::probed).collect(),
             _turn: turn,
         })
     }
@@ -201,17 +198,17 @@ impl Scene {
         })
     }
 
-    /// Waits until every backend that is probed is up.
+    /// Waits until every backend of the services that were probed at first is up.
     ///
     /// # Errors
     /// As [`Scene::until`].
     pub fn all_up(&self) -> Result<Duration> {
-        let config = std::fs::read_to_string(self.agent.config())?;
-        if !config.contains("probe") {
-            return Ok(Duration::ZERO);
-        }
+        let is_up = |backend: &BackendStatus| backend.health == Health::Up;
         self.until("every backend to be up", |status| {
-            backends(status).all(|(_, backend)| backend.health == Health::Up)
+            let services = status.services.iter();
+            services
+                .filter(|service| self.probed.contains(&service.name))
+                .all(|service| service.backends.iter().all(is_up))
         })
     }
 

@@ -101,16 +101,23 @@ fn a_delayed_failback_waits_for_its_time() {
     let why = scene.backend("web/web-1").unwrap().why;
     assert_eq!(why, "usable, but the backup serves until failback");
     scene
-        .until("the failback", |status| status.services[0].serving == Tier::Active)
+        .until("the failback", |status| {
+            status.services[0].serving == Tier::Active
+        })
         .unwrap();
     let waited = up.elapsed();
     // The agent looks twice a second; it had seen the backend before we did.
     let early = Duration::from_millis(200);
-    assert!(waited + early > delay && waited < delay + Duration::from_secs(1), "{waited:?}");
+    assert!(
+        waited + early > delay && waited < delay + Duration::from_secs(1),
+        "{waited:?}"
+    );
     assert_serving(&scene, Tier::Active, &["web-1"]);
     let all = traffic.settled("web", begun, Instant::now()).unwrap();
     assert_eq!(all.failures, [].into());
-    tell(format!("failback after {waited:.1?} where 2 s were asked for, 0 failed"));
+    tell(format!(
+        "failback after {waited:.1?} where 2 s were asked for, 0 failed"
+    ));
 }
 
 #[test]

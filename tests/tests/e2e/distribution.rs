@@ -52,7 +52,10 @@ fn follow_the_weights(xdp: &'static str, layout: Layout) {
     set(&scene, [100, 100, 1]);
     for address in WEB {
         let answers = curl(&scene.lab, address, 201).unwrap();
-        assert_eq!(count(&answers), [("web-1", 100), ("web-2", 100), ("web-3", 1)].into());
+        assert_eq!(
+            count(&answers),
+            [("web-1", 100), ("web-2", 100), ("web-3", 1)].into()
+        );
         // Smooth: the two heavy ones take turns but for the one place that is the light one's.
         let repeats = answers.windows(2).filter(|pair| pair[0] == pair[1]).count();
         assert!(repeats <= 1, "{repeats} repeats in {answers:?}");
@@ -97,7 +100,10 @@ fn auto_is_native_where_the_driver_can() {
     assert_eq!(modes(&scene), ["native"]);
     // The kernel's own word.
     let link = scene.ip("lb", "link show eth0").unwrap();
-    assert!(link.contains(" xdp ") && !link.contains("xdpgeneric"), "{link}");
+    assert!(
+        link.contains(" xdp ") && !link.contains("xdpgeneric"),
+        "{link}"
+    );
     assert_order(&scene, WEB[0], "1 2", 4);
 }
 
@@ -114,7 +120,10 @@ fn set(scene: &Scene, weights: [u16; 3]) {
 
 fn modes(scene: &Scene) -> Vec<String> {
     let interfaces = scene.agent.status().unwrap().interfaces;
-    interfaces.into_iter().map(|interface| interface.mode).collect()
+    interfaces
+        .into_iter()
+        .map(|interface| interface.mode)
+        .collect()
 }
 
 /// `count` connections, one after the other, are answered in the order `order`, wherever in it they begin.
@@ -124,12 +133,18 @@ fn assert_order(scene: &Scene, address: SocketAddr, order: &str, count: usize) {
 }
 
 fn assert_is_rotation(answers: &[String], order: &str) {
-    let order: Vec<_> = order.split(' ').map(|number| format!("web-{number}")).collect();
+    let order: Vec<_> = order
+        .split(' ')
+        .map(|number| format!("web-{number}"))
+        .collect();
     let fits = |start: usize| {
         let expected = order.iter().cycle().skip(start).take(answers.len());
         answers.iter().eq(expected)
     };
-    assert!((0..order.len()).any(fits), "{answers:?} is not {order:?} repeated");
+    assert!(
+        (0..order.len()).any(fits),
+        "{answers:?} is not {order:?} repeated"
+    );
 }
 
 fn count(answers: &[String]) -> BTreeMap<&str, u64> {

@@ -5,10 +5,20 @@
 
 mod active_passive;
 mod agent_death;
+mod api;
 mod backend_death;
 mod bad_file;
+mod cli;
+mod detach;
 mod distribution;
 mod guests;
+mod help;
+mod next_hops;
+mod nobody;
 mod obedience;
+mod port_reuse;
 mod rivals;
 mod survival;
+mod udp;
+mod untouched;
+mod wire;

@@ -9,9 +9,7 @@ use lb_tests::lab::{
 };
 
 fn two() -> Service {
-    web()
-        .backend(1, "weight = 100")
-        .backend(2, "weight = 100")
+    web().backend(1, "weight = 100").backend(2, "weight = 100")
 }
 
 /// Connections per second of the load.
@@ -24,9 +22,15 @@ fn a_drained_backend_gets_nothing_from_the_command_s_return() {
     let traffic = scene.traffic(RATE).unwrap();
     let begun = Instant::now();
     for (forbid, allow) in [
-        (["drain", "web/web-1"].as_slice(), ["ready", "web/web-1"].as_slice()),
+        (
+            ["drain", "web/web-1"].as_slice(),
+            ["ready", "web/web-1"].as_slice(),
+        ),
         (&["maint", "web/web-1"], &["ready", "web/web-1"]),
-        (&["weight", "web/web-1", "0"], &["weight", "web/web-1", "100"]),
+        (
+            &["weight", "web/web-1", "0"],
+            &["weight", "web/web-1", "100"],
+        ),
     ] {
         let both = traffic.next("web", 100).unwrap();
         assert_split(&both, "web-1", 1, 2);
@@ -34,7 +38,11 @@ fn a_drained_backend_gets_nothing_from_the_command_s_return() {
         let given = scene.backend("web/web-1").unwrap().new_flows;
         let other = traffic.next("web", 300).unwrap();
         assert_split(&other, "web-1", 0, 1);
-        assert_eq!(scene.backend("web/web-1").unwrap().new_flows, given, "after {forbid:?}");
+        assert_eq!(
+            scene.backend("web/web-1").unwrap().new_flows,
+            given,
+            "after {forbid:?}"
+        );
         // Those it had before are with it still.
         crowd.is_content().unwrap();
         scene.agent.lb_ok(allow).unwrap();
@@ -52,16 +60,10 @@ fn fifty_weight_changes_under_load_cost_nothing() {
     let begun = Instant::now();
     for change in 0..50 {
         let weight = [0, 1, 50, 99, 256][change % 5].to_string();
-        scene
-            .agent
-            .lb_ok(["weight", "web/web-1", &weight])
-            .unwrap();
+        scene.agent.lb_ok(["weight", "web/web-1", &weight]).unwrap();
     }
     let took = begun.elapsed();
-    scene
-        .agent
-        .lb_ok(["weight", "web/web-1", "50"])
-        .unwrap();
+    scene.agent.lb_ok(["weight", "web/web-1", "50"]).unwrap();
     let third = traffic.next("web", 300).unwrap();
     assert_split(&third, "web-1", 1, 3);
     crowd.is_content().unwrap();

@@ -13,9 +13,7 @@ use crate::guests::Guests;
 const BOTH: &str = "web-1 web-2";
 
 fn two() -> Service {
-    web()
-        .backend(1, "weight = 100")
-        .backend(2, "weight = 100")
+    web().backend(1, "weight = 100").backend(2, "weight = 100")
 }
 
 #[test]
@@ -57,11 +55,19 @@ fn guests_survive_reloads() {
             [web().backend(1, "weight = 1").backend(2, "weight = 2")].as_slice(),
             BOTH,
         ),
-        ("an added backend", &[two().backend(3, "weight = 100")], "web-1 web-2 web-3"),
+        (
+            "an added backend",
+            &[two().backend(3, "weight = 100")],
+            "web-1 web-2 web-3",
+        ),
         ("a backend's removal", &[web().backend(2, "")], "web-2"),
         ("the backend's return", &[two()], BOTH),
         ("a probe's removal", &[two().without("probe")], BOTH),
-        ("a listener's removal", &[only_v4.backend(1, "").backend(2, "")], BOTH),
+        (
+            "a listener's removal",
+            &[only_v4.backend(1, "").backend(2, "")],
+            BOTH,
+        ),
         ("the listener's return", &[two()], BOTH),
         ("a new name for the service", &[two().named("shop")], BOTH),
         ("the service's removal", &[other], ""),

@@ -20,33 +20,56 @@ impl Story {
     }
 
     pub fn with_flows(flows: u32) -> Self {
-        let world = World::new(&test_config(), flows).expect("run this as root: `cargo xtask test`");
-        Self { world, text: String::new() }
+        let world =
+            World::new(&test_config(), flows).expect("run this as root: `cargo xtask test`");
+        Self {
+            world,
+            text: String::new(),
+        }
     }
 
     /// A frame that is told as `what`.
     pub fn frame(&mut self, what: &str, frame: &[u8]) -> &mut Self {
-        let seen = self.world.run(frame).unwrap_or_else(|disagreement| panic!("{what}: {disagreement:#}"));
+        let seen = self
+            .world
+            .run(frame)
+            .unwrap_or_else(|disagreement| panic!("{what}: {disagreement:#}"));
         let verdict = match seen.verdict {
             Verdict::Pass => "pass".into(),
             Verdict::Drop => "drop".into(),
             Verdict::Tx => "tx".into(),
             Verdict::Redirect(ifindex) => format!("redirect({ifindex})"),
         };
-        let backend = seen.backend.map(|number| format!(" {}", self.world.backend_name(number))).unwrap_or_default();
+        let backend = seen
+            .backend
+            .map(|number| format!(" {}", self.world.backend_name(number)))
+            .unwrap_or_default();
         let changes = Changes::between(frame, &seen.frame);
         let reason = seen.reason.label();
-        self.say(&format!("{what}\n    {verdict} {reason}{backend}; changed {changes}; {}", seen.counted))
+        self.say(&format!(
+            "{what}\n    {verdict} {reason}{backend}; changed {changes}; {}",
+            seen.counted
+        ))
     }
 
     pub fn tcp(&mut self, from: &str, to: &str, segment: &Segment) -> &mut Self {
-        let data = if segment.payload.is_empty() { String::new() } else { format!("+{}", segment.payload.len()) };
-        let what = format!("{}{data} seq {} {from} > {to}", segment.flags, segment.sequence);
+        let data = if segment.payload.is_empty() {
+            String::new()
+        } else {
+            format!("+{}", segment.payload.len())
+        };
+        let what = format!(
+            "{}{data} seq {} {from} > {to}",
+            segment.flags, segment.sequence
+        );
         self.frame(&what, &frames::tcp(socket(from), socket(to), segment))
     }
 
     pub fn udp(&mut self, from: &str, to: &str) -> &mut Self {
-        self.frame(&format!("udp {from} > {to}"), &frames::udp(socket(from), socket(to), b"question"))
+        self.frame(
+            &format!("udp {from} > {to}"),
+            &frames::udp(socket(from), socket(to), b"question"),
+        )
     }
 
     pub fn say(&mut self, line: &str) -> &mut Self {
@@ -57,14 +80,19 @@ impl Story {
     /// Gives a backend these permissions in both engines.
     pub fn allow(&mut self, name: &str, flags: u8, why: &str) -> &mut Self {
         let number = self.world.backend_number(name);
-        self.world.change::<Backend>(Map::Backends, u32::from(number), |backend| backend.flags = flags);
+        self.world
+            .change::<Backend>(Map::Backends, u32::from(number), |backend| {
+                backend.flags = flags
+            });
         self.say(&format!("-- {why}"))
     }
 
     pub fn older(&mut self, seconds: u32) -> &mut Self {
-        let control: lb_common::Control =
-            lb_common::memory::read(lb_common::memory::Memory::words(&*self.world.kernel, Map::Control), 0)
-                .expect("there is one control record");
+        let control: lb_common::Control = lb_common::memory::read(
+            lb_common::memory::Memory::words(&*self.world.kernel, Map::Control),
+            0,
+        )
+        .expect("there is one control record");
         self.world.age_flows(seconds * control.hz);
         self.say(&format!("-- {seconds} s pass"))
     }

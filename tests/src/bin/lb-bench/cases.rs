@@ -99,6 +99,13 @@ impl Case {
 }
 
 fn frame(destination: &str, flags: &'static str) -> Vec<u8> {
-    let socket = |text: &str| text.parse().unwrap_or_else(|error| panic!("{text}: {error}"));
-    tcp(socket("10.0.0.0:0"), socket(destination), &Segment::new(flags))
+    let socket = |text: &str| {
+        text.parse()
+            .unwrap_or_else(|error| panic!("{text}: {error}"))
+    };
+    tcp(
+        socket("10.0.0.0:0"),
+        socket(destination),
+        &Segment::new(flags),
+    )
 }

@@ -20,7 +20,10 @@ use stand::Stand;
 
 /// Measures the packet path with BPF_PROG_TEST_RUN.
 #[derive(Debug, Parser)]
-#[command(name = "lb-bench", after_help = "Example: cargo xtask bench -- --rounds 31")]
+#[command(
+    name = "lb-bench",
+    after_help = "Example: cargo xtask bench -- --rounds 31"
+)]
 struct Options {
     /// Rounds; every case runs once in each.
     #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u32).range(3..1000))]
@@ -44,7 +47,10 @@ fn main() -> ExitCode {
 }
 
 fn run(options: &Options) -> Result<()> {
-    ensure!(rustix::process::geteuid().is_root(), "this loads BPF programs and needs root: `cargo xtask bench`");
+    ensure!(
+        rustix::process::geteuid().is_root(),
+        "this loads BPF programs and needs root: `cargo xtask bench`"
+    );
     let mut one = CpuSet::new();
     one.set(0);
     sched_setaffinity(None, &one).context("cannot stay on one CPU")?;
@@ -68,7 +74,10 @@ fn run(options: &Options) -> Result<()> {
     if !options.json {
         eprintln!();
     }
-    let figures: Vec<Figure> =
-        cases.iter().enumerate().map(|(at, case)| Figure::of(case.name, at, &rounds)).collect();
+    let figures: Vec<Figure> = cases
+        .iter()
+        .enumerate()
+        .map(|(at, case)| Figure::of(case.name, at, &rounds))
+        .collect();
     report::print(&figures, options.json)
 }

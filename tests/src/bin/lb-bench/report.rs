@@ -40,7 +40,10 @@ pub fn print(figures: &[Figure], json: bool) -> Result<()> {
         println!("{}", serde_json::to_string_pretty(figures)?);
         return Ok(());
     }
-    println!("{:<40} {:>9} {:>9} {:>8}   {}", "case", "ns/packet", "net ns", "ratio", "net, all rounds");
+    println!(
+        "{:<40} {:>9} {:>9} {:>8}   net, all rounds",
+        "case", "ns/packet", "net ns", "ratio"
+    );
     for figure in figures {
         let [least, greatest] = figure.net_spread_ns;
         println!(
@@ -48,7 +51,9 @@ pub fn print(figures: &[Figure], json: bool) -> Result<()> {
             figure.case, figure.ns, figure.net_ns, figure.ratio
         );
     }
-    println!("\nnet: over the empty program (XDP_TX, nothing touched), median of the rounds; both include the stand");
+    println!(
+        "\nnet: over the empty program (XDP_TX, nothing touched), median of the rounds; both include the stand"
+    );
     Ok(())
 }
 

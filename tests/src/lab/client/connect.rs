@@ -10,9 +10,7 @@ use rustix::{
     io::Errno,
     net::{
         AddressFamily, SocketFlags, SocketType, bind, connect, socket_with,
-        sockopt::{
-            Timeout, set_socket_recv_buffer_size, set_socket_reuseaddr, set_socket_timeout,
-        },
+        sockopt::{Timeout, set_socket_recv_buffer_size, set_socket_reuseaddr, set_socket_timeout},
     },
 };
 

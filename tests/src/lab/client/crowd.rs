@@ -77,10 +77,14 @@ impl Crowd {
             stop,
             thread: Some(thread),
         };
-        wait_until(Duration::from_secs(10), "the whole crowd to be served", || {
-            let mood = crowd.mood();
-            mood.members.values().sum::<u64>() as usize == size || !mood.broken.is_empty()
-        })?;
+        wait_until(
+            Duration::from_secs(10),
+            "the whole crowd to be served",
+            || {
+                let mood = crowd.mood();
+                mood.members.values().sum::<u64>() as usize == size || !mood.broken.is_empty()
+            },
+        )?;
         crowd.is_content()?;
         Ok(crowd)
     }
@@ -101,7 +105,11 @@ impl Crowd {
             total() >= before + 2 * self.size as u64 || !self.mood().broken.is_empty()
         })?;
         let broken = self.mood().broken;
-        ensure!(broken.is_empty(), "of {} connections broke: {broken:?}", self.size);
+        ensure!(
+            broken.is_empty(),
+            "of {} connections broke: {broken:?}",
+            self.size
+        );
         Ok(())
     }
 }

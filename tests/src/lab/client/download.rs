@@ -66,7 +66,10 @@ impl Download {
         let mut server = vec![0; usize::try_from(name)?];
         stream.read_exact(&mut server)?;
         let length = ask(&mut stream, "/big")?;
-        let (read, hurry) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
+        let (read, hurry) = (
+            Arc::new(AtomicU64::new(0)),
+            Arc::new(AtomicBool::new(false)),
+        );
         let (counter, finish) = (Arc::clone(&read), Arc::clone(&hurry));
         Ok(Self {
             server: String::from_utf8_lossy(&server).trim().to_owned(),

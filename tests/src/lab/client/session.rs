@@ -6,6 +6,8 @@ use std::{
     time::Duration,
 };
 
+use rustix::net::sockopt::set_socket_linger;
+
 use super::connect::{self, Options};
 use crate::lab::Lab;
 
@@ -63,6 +65,14 @@ impl Session {
         self.stream.get_ref().local_addr()
     }
 
+    /// From now on waits for an answer as long as `patience`.
+    ///
+    /// # Errors
+    /// It is zero.
+    pub fn be_patient(&mut self, patience: Duration) -> io::Result<()> {
+        self.stream.get_ref().set_read_timeout(Some(patience))
+    }
+
     /// Who answers: the name of the web server at the other end.
     ///
     /// # Errors
@@ -92,6 +102,32 @@ impl Session {
             io::ErrorKind::WouldBlock => io::ErrorKind::TimedOut.into(),
             _ => error,
         })
+    }
+
+    /// As [`Session::ask`], for the last time: the server closes, and then so does the client.
+    ///
+    /// # Errors
+    /// As [`Session::ask`].
+    pub fn ask_for_the_end(mut self) -> io::Result<String> {
+        self.stream
+            .get_mut()
+            .write_all(b"GET / HTTP/1.1\r\nHost: lab\r\nConnection: close\r\n\r\n")?;
+        let answer = self.hear()?;
+        // The server's FIN has come when nothing else does.
+        let rest = self.stream.read_to_end(&mut Vec::new())?;
+        if rest > 0 {
+            return Err(io::Error::other("more than the answer"));
+        }
+        Ok(answer)
+    }
+
+    /// Breaks the connection off with a reset.
+    ///
+    /// # Errors
+    /// The socket is in no state to.
+    pub fn abort(self) -> io::Result<()> {
+        set_socket_linger(self.stream.get_ref(), Some(Duration::ZERO))?;
+        Ok(())
     }
 
     fn answer(&mut self) -> io::Result<String> {

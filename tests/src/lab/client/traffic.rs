@@ -108,6 +108,19 @@ impl Traffic {
         Ok(self.tally(service, from, until))
     }
 
+    /// Begins no more, waits for the end of those under way, and gives the [`Traffic::totals`].
+    ///
+    /// # Errors
+    /// They do not end within ten seconds.
+    pub fn end(self) -> Result<(u64, u64)> {
+        self.stop.store(true, Ordering::Relaxed);
+        wait_until(Duration::from_secs(10), "every request to end", || {
+            let ended = self.thread.as_ref().is_none_or(JoinHandle::is_finished);
+            ended && lock(&self.ledger).pending() == 0
+        })?;
+        Ok(self.totals())
+    }
+
     /// Requests that were begun and that failed, of all services, since the start.
     pub fn totals(&self) -> (u64, u64) {
         let ledger = lock(&self.ledger);
@@ -151,11 +164,20 @@ impl Tally {
 }
 
 async fn drive(targets: Vec<Target>, ledger: &Arc<Mutex<Ledger>>, stop: &AtomicBool) {
-    for target in targets {
-        tokio::spawn(knock(target, Arc::clone(ledger)));
-    }
+    let knocking: Vec<_> = targets
+        .into_iter()
+        .map(|target| tokio::spawn(knock(target, Arc::clone(ledger))))
+        .collect();
     while !stop.load(Ordering::Relaxed) {
         tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    for knocking in knocking {
+        knocking.abort();
+    }
+    // What was begun may end, for as long as it could take.
+    let patience = Instant::now() + PATIENCE;
+    while lock(ledger).pending() > 0 && Instant::now() < patience {
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
 
@@ -175,10 +197,11 @@ async fn knock(target: Target, ledger: Arc<Mutex<Ledger>>) {
     }
 }
 
+/// Longest time for one request: enough for one retransmitted SYN, which a user would notice and bear.
+const PATIENCE: Duration = Duration::from_secs(2);
+
 /// One connection, one question, one answer: the last word of what came back.
 async fn ask(address: SocketAddr, question: &str) -> Result<String, String> {
-    /// Long enough for one retransmitted SYN, which a user would notice and bear.
-    const PATIENCE: Duration = Duration::from_secs(2);
     let exchange = async {
         let mut stream = TcpStream::connect(address).await?;
         stream.write_all(question.as_bytes()).await?;
@@ -241,6 +264,11 @@ impl Ledger {
             request.latency = request.begun.elapsed();
             request.outcome = Some(outcome);
         }
+    }
+
+    fn pending(&self) -> usize {
+        let requests = self.requests.values();
+        requests.filter(|request| request.outcome.is_none()).count()
     }
 
     fn tally(&self, service: &str, from: Instant, until: Instant) -> Tally {

@@ -58,6 +58,12 @@ impl Service {
         self
     }
 
+    /// Its name, if it is probed.
+    pub(super) fn probed(&self) -> Option<String> {
+        let probed = self.lines.iter().any(|line| line.starts_with("probe"));
+        probed.then(|| self.name.clone())
+    }
+
     /// With no line for `key`.
     #[must_use]
     pub fn without(mut self, key: &str) -> Self {
@@ -106,7 +112,11 @@ impl Service {
             } else {
                 addresses.v4.to_string()
             };
-            writeln!(text, "[[service.backend]]\nname = \"{}-{number}\"", self.name)?;
+            writeln!(
+                text,
+                "[[service.backend]]\nname = \"{}-{number}\"",
+                self.name
+            )?;
             writeln!(text, "address = \"{address}\"\n{line}")?;
         }
         writeln!(text)?;
