@@ -61,19 +61,22 @@ pub fn serve(listener: UnixListener, reader: Reader, events: mpsc::Sender<Event>
     Served { stop, task }
 }
 
-/// Serves `/metrics`, and nothing else, on a TCP address.
+/// Takes a TCP address for `/metrics`.
 ///
 /// # Errors
 /// Where the address cannot be used.
-pub async fn serve_metrics(address: SocketAddr, reader: Reader) -> Result<()> {
-    let listener = TcpListener::bind(address)
+pub async fn bind_metrics(address: SocketAddr) -> Result<TcpListener> {
+    TcpListener::bind(address)
         .await
-        .with_context(|| format!("cannot listen on {address} for `agent.metrics`"))?;
+        .with_context(|| format!("cannot listen on {address} for `agent.metrics`"))
+}
+
+/// Serves `/metrics`, and nothing else, on a TCP address.
+pub fn serve_metrics(listener: TcpListener, reader: Reader) {
     let router = routes::metrics_only(reader);
     tokio::spawn(async move {
         if let Err(error) = axum::serve(listener, router).await {
             tracing::error!("the metrics port has ended: {error}");
         }
     });
-    Ok(())
 }

@@ -88,7 +88,7 @@ enum Verb {
     /// Give a backend no new flows; those it has continue, and it is still probed.
     #[command(after_help = "Example: lb drain web/web-1")]
     Drain(change::Change),
-    /// Let a backend serve again. Under `failback = \"manual\"` this gives a service back to its active backend.
+    /// Let a backend serve again. Under manual failback this gives a service back to its active backend.
     #[command(after_help = "Example: lb ready web/web-1")]
     Ready(change::Change),
     /// As drain, and the backend is not probed.

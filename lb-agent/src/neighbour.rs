@@ -160,6 +160,12 @@ impl Resolver {
         neighbours: &BTreeMap<(u32, IpAddr), Neighbour>,
     ) -> Result<Hop, String> {
         let (ifindex, via) = self.route(ip).await?;
+        if via != ip {
+            // A router would send the VIP back here, again and again.
+            return Err(format!(
+                "it is behind the router {via}: direct return needs it on a segment of this host"
+            ));
+        }
         let link = links
             .get(&ifindex)
             .ok_or_else(|| format!("its interface {ifindex} has gone"))?;

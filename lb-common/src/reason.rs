@@ -72,7 +72,7 @@ reasons! {
         BadLength = "bad_length",
         /// Dropped: TCP header length or flags are wrong.
         BadTcpHeader = "bad_tcp_header",
-        /// Dropped: a TCP reset that belongs to no flow (it must not be answered).
+        /// Dropped: a TCP reset whose flow is unknown or whose backend may not serve it (a reset is never answered).
         StrayReset = "stray_reset",
         /// Dropped: UDP, and no backend may be given a new flow.
         NoBackend = "no_backend",

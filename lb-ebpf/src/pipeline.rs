@@ -65,7 +65,7 @@ fn steps<P: Packet, T: Tables>(
     parsed.key.protocol = tables.opaque(parsed.key.protocol);
     parsed.flags = tables.opaque(parsed.flags);
     trail.version = parsed.version;
-    let control = tables.control().ok_or(Exit::pass(Reason::Inconsistent))?;
+    let control = tables.control().ok_or(Exit::drop(Reason::Inconsistent))?;
     let found = lookup::lookup(tables, &control, &parsed)?;
     trail.service = found.number;
     let choice = select::select(tables, &control, &found, &parsed)?;

@@ -9,7 +9,7 @@ use crate::{
     dataplane::pins,
     event::{Command, Refusal},
     neighbour::Resolver,
-    operator::Key,
+    operator::{Key, Operator},
     reconcile::target::Target,
 };
 
@@ -77,7 +77,7 @@ impl Agent {
     }
 
     /// Puts changed intent in force, then on disk. If the disk refuses, it is in force all the same and said so.
-    fn adopt(&mut self, operator: crate::operator::Operator) -> Result<(), Refusal> {
+    fn adopt(&mut self, operator: Operator) -> Result<(), Refusal> {
         let former = std::mem::replace(&mut self.operator, operator);
         self.probes
             .arrange(&self.config, &self.operator, &BTreeMap::new());
@@ -105,9 +105,6 @@ impl Agent {
         self.find_hops(&config)
             .await
             .map_err(|error| Refusal::wrong(format!("{error:#}")))?;
-        let mut failover = self.failover.clone();
-        let target = self.target_of(&config, &operator, &mut failover);
-        let target = target.map_err(|error| Refusal::wrong(format!("{error:#}")))?;
         let added = self.interfaces.add(&self.dataplane, &config);
         changes.extend(added.map_err(|error| Refusal::wrong(format!("{error:#}")))?);
         self.interfaces
@@ -115,16 +112,32 @@ impl Agent {
             .await
             .map_err(|error| Refusal::wrong(format!("{error:#}")))?;
         changes.extend(differences(&self.config, &config));
-        self.config = config;
-        self.operator = operator;
-        self.probes
-            .arrange(&self.config, &self.operator, &BTreeMap::new());
-        self.realise(target, failover)
-            .map_err(|error| Refusal::wrong(format!("{error:#}")))?;
+        self.put_in_force(config, operator)?;
         let removed = self.interfaces.remove_others(&self.config);
         changes.extend(removed.map_err(|error| Refusal::wrong(format!("{error:#}")))?);
         self.save();
         Ok(changes)
+    }
+
+    /// Puts a new configuration in force, or goes back to the one there was.
+    fn put_in_force(&mut self, config: Config, operator: Operator) -> Result<(), Refusal> {
+        let former = (
+            std::mem::replace(&mut self.config, config),
+            std::mem::replace(&mut self.operator, operator),
+        );
+        self.probes
+            .arrange(&self.config, &self.operator, &BTreeMap::new());
+        if let Err(error) = self.reconcile() {
+            (self.config, self.operator) = former;
+            self.probes
+                .arrange(&self.config, &self.operator, &BTreeMap::new());
+            self.reconcile_or_log();
+            if let Err(error) = self.interfaces.remove_others(&self.config) {
+                tracing::error!("{error:#}");
+            }
+            return Err(Refusal::wrong(format!("{error:#}")));
+        }
+        Ok(())
     }
 
     /// Looks for the next hops of backends that are new in `config`, so that they can serve from the first moment:
@@ -224,6 +237,15 @@ fn unchangeable(old: &Config, new: &Config) -> Result<Vec<String>, String> {
     }
     if old.agent.metrics != new.agent.metrics || old.agent.packet_log != new.agent.packet_log {
         later.push("agent.metrics, agent.packet_log: take effect at the next start".into());
+    }
+    for interface in &new.interfaces {
+        let former = old.interfaces.iter().find(|i| i.name == interface.name);
+        if former.is_some_and(|former| former.xdp != interface.xdp) {
+            later.push(format!(
+                "interface {}: `xdp` takes effect after `lb detach`",
+                interface.name
+            ));
+        }
     }
     Ok(later)
 }

@@ -48,6 +48,10 @@ pub async fn run(path: &Path) -> Result<()> {
     let config = Config::load(path)?;
     let mut operator = Operator::load(&config.agent.state)?;
     let listener = api::socket::bind(&config.agent.api).await?;
+    let metrics = match config.agent.metrics {
+        Some(address) => Some(api::bind_metrics(address).await?),
+        None => None,
+    };
     bpffs::ensure(&config.agent.pin_dir)?;
     let pins = Lock::pins(&config.agent.pin_dir)?;
     let interfaces = Interfaces::claim(&config)?;
@@ -124,8 +128,8 @@ pub async fn run(path: &Path) -> Result<()> {
         snapshot: agent.snapshot.subscribe(),
         dataplane,
     };
-    if let Some(address) = agent.config.agent.metrics {
-        api::serve_metrics(address, reader.clone()).await?;
+    if let Some(metrics) = metrics {
+        api::serve_metrics(metrics, reader.clone());
     }
     let served = api::serve(listener, reader, events);
     tracing::info!(

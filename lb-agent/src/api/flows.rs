@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result};
-use lb_common::{Flow, Service, TCP, address, note};
+use lb_common::{Backend, Flow, TCP, address, note};
 
 use super::{Reader, model::FlowStatus};
 use crate::{
@@ -38,11 +38,11 @@ pub fn flows(reader: &Reader, service: Option<&str>) -> Result<Option<Vec<FlowSt
         let current = observed
             .backends
             .get(&tag.backend())
-            .filter(|(b, _)| b.incarnation == tag.incarnation());
+            .filter(|(b, _)| b.incarnation == tag.incarnation() && b.is(Backend::SERVES));
         let Some((_, backend)) = current else {
             continue;
         };
-        if !wanted || !live(&flow, &held.record, observed.control.hz, now) {
+        if !wanted || !is_live(&flow, &held.record, observed.control.hz, now) {
             continue;
         }
         let ticks = |since: u32| u64::from(now.wrapping_sub(since)) * 1000 / hz;
@@ -64,10 +64,6 @@ pub fn flows(reader: &Reader, service: Option<&str>) -> Result<Option<Vec<FlowSt
     }
     flows.sort_by(|a, b| (&a.service, &a.client, &a.vip).cmp(&(&b.service, &b.client, &b.vip)));
     Ok(Some(flows))
-}
-
-fn live(flow: &Flow, service: &Service, hz: u32, now: u32) -> bool {
-    is_live(flow, service, hz, now)
 }
 
 fn end(ip: lb_common::Address, port: u16) -> String {

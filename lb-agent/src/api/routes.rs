@@ -63,6 +63,7 @@ pub fn all(reader: Reader, events: mpsc::Sender<Event>) -> Router {
         .route("/v1/detach", post(post_detach))
         .route("/metrics", get(get_metrics))
         .fallback(no_such_path)
+        .method_not_allowed_fallback(wrong_method)
         .with_state(Api { reader, events })
 }
 
@@ -104,6 +105,14 @@ async fn no_such_path() -> Failure {
     Failure(
         StatusCode::NOT_FOUND,
         "no such path; there are GET /v1/status, /v1/flows, /v1/explain, /metrics and POST /v1/weight, /v1/intent, /v1/reload, /v1/detach".into(),
+    )
+}
+
+async fn wrong_method() -> Failure {
+    Failure(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "wrong method: /v1/status, /v1/flows, /v1/explain and /metrics take GET, the others POST"
+            .into(),
     )
 }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Result;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::table;
 use crate::{api::model::FlowStatus, client::Client};
@@ -10,7 +11,10 @@ use crate::{api::model::FlowStatus, client::Client};
 /// Lists live flows.
 pub async fn flows(client: &Client, service: Option<&str>, json: bool) -> Result<()> {
     let path = match service {
-        Some(service) => format!("/v1/flows?service={service}"),
+        Some(service) => format!(
+            "/v1/flows?service={}",
+            utf8_percent_encode(service, NON_ALPHANUMERIC)
+        ),
         None => "/v1/flows".into(),
     };
     let flows: Vec<FlowStatus> = client.get(&path).await?;

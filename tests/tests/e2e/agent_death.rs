@@ -1,6 +1,10 @@
 //! The agent may die at any moment: nothing stops, nothing is forgotten.
 
-use std::time::{Duration, Instant};
+use std::{
+    process::Stdio,
+    thread,
+    time::{Duration, Instant},
+};
 
 use lb_agent::api::model::Intent;
 use lb_tests::lab::{
@@ -188,6 +192,43 @@ fn what_a_command_has_confirmed_outlives_a_kill_at_once() {
         assert_eq!(scene.backend("web/web-1").unwrap().weight, round * 10);
         assert_eq!(scene.backend(&drained).unwrap().intent, Intent::Drain);
         assert_eq!(scene.backend(&ready).unwrap().intent, Intent::Ready);
+    }
+    crowd.is_content().unwrap();
+    let all = traffic.settled("web", begun, Instant::now()).unwrap();
+    assert_eq!(all.failures, [].into());
+}
+
+#[test]
+fn a_kill_in_the_middle_of_a_change_leaves_the_old_or_the_new() {
+    let mut scene = Scene::start(Layout::one_arm(3), &[three()]).unwrap();
+    let crowd = Crowd::gather(&scene.lab.namespace("client"), &WEB, 20).unwrap();
+    let traffic = scene.traffic(200).unwrap();
+    let begun = Instant::now();
+    let mut old = 100;
+    for round in 0..10_u16 {
+        let new = if old == 100 { 0 } else { 100 };
+        let mut command = scene
+            .agent
+            .command(["weight", "web/web-1", &new.to_string()])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        // Ever later: before the command has arrived, while it is carried out, after it was answered.
+        thread::sleep(Duration::from_millis(u64::from(round) * 6));
+        scene.agent.kill9();
+        let confirmed = command.wait().unwrap().success();
+        scene.agent.restart().unwrap();
+        let now = scene.backend("web/web-1").unwrap().weight;
+        assert!(
+            now == new || (now == old && !confirmed),
+            "{old} -> {new} gave {now}"
+        );
+        let tally = traffic.next("web", 60).unwrap();
+        let served = tally.answers.get("web-1").copied().unwrap_or(0);
+        let due = if now == 0 { 0 } else { tally.answered() / 3 };
+        assert!(served.abs_diff(due) <= 2, "weight {now}: {tally:?}");
+        old = now;
     }
     crowd.is_content().unwrap();
     let all = traffic.settled("web", begun, Instant::now()).unwrap();

@@ -5,7 +5,8 @@ use std::{collections::BTreeMap, net::SocketAddr, thread};
 use lb_tests::lab::{
     Layout, Scene,
     client::curl,
-    scene::{WEB, web},
+    layout,
+    scene::{Service, WEB, web},
 };
 
 #[test]
@@ -94,17 +95,35 @@ fn connections_that_come_at_once_are_counted_exactly() {
 }
 
 #[test]
-fn auto_is_native_where_the_driver_can() {
-    let services = [web().backend(1, "").backend(2, "")];
-    let scene = Scene::start_with("auto", Layout::one_arm(2), &services).unwrap();
-    assert_eq!(modes(&scene), ["native"]);
-    // The kernel's own word.
-    let link = scene.ip("lb", "link show eth0").unwrap();
-    assert!(
-        link.contains(" xdp ") && !link.contains("xdpgeneric"),
-        "{link}"
+fn services_share_backends_and_nothing_else() {
+    let shop = Service::new("shop", &["192.0.2.20:80/tcp", "[2001:db8::20]:80/tcp"]);
+    let services = [
+        web().backend(1, "weight = 2").backend(2, "weight = 1"),
+        shop.backend(1, "weight = 1").backend(2, "weight = 3"),
+    ];
+    let scene = Scene::start(Layout::one_arm(2), &services).unwrap();
+    let shop = SocketAddr::new(layout::DB_V4.into(), 80);
+    let (mut of_web, mut of_shop) = (Vec::new(), Vec::new());
+    for _ in 0..12 {
+        of_web.extend(curl(&scene.lab, WEB[0], 1).unwrap());
+        of_shop.extend(curl(&scene.lab, shop, 1).unwrap());
+    }
+    assert_is_rotation(&of_web, "1 2 1");
+    assert_is_rotation(&of_shop, "2 1 2 2");
+    let new_flows = |service: &str| {
+        let backends = scene.service(service).unwrap().backends;
+        backends
+            .iter()
+            .map(|backend| backend.new_flows)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        (new_flows("web"), new_flows("shop")),
+        (vec![8, 4], vec![3, 9])
     );
-    assert_order(&scene, WEB[0], "1 2", 4);
+    scene.agent.lb_ok(["drain", "shop/shop-1"]).unwrap();
+    assert_order(&scene, shop, "2", 4);
+    assert_order(&scene, WEB[0], "1 2 1", 6);
 }
 
 /// Sets the weights of the three backends by the command line.

@@ -2,6 +2,7 @@
 //!
 //! One binary, because each would be linked for itself; one test at a time, because most of them measure.
 //! All need root and fail without: `cargo xtask test` asks for it.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod active_passive;
 mod agent_death;
@@ -11,8 +12,10 @@ mod bad_file;
 mod cli;
 mod detach;
 mod distribution;
+mod full_table;
 mod guests;
 mod help;
+mod interfaces;
 mod next_hops;
 mod nobody;
 mod obedience;

@@ -6,7 +6,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use lb_agent::{api::model::FlowStatus, health::Health};
+use lb_agent::{
+    api::model::{Explanation, FlowStatus},
+    health::Health,
+};
 use lb_tests::lab::{
     Echo, Layout, Scene, layout,
     scene::{PROBE, Service},
@@ -143,6 +146,36 @@ fn a_drained_backend_keeps_its_busy_flows() {
         assert_eq!(ask(&client(&scene, DNS[0])).unwrap(), "dns-2");
     }
     assert_eq!(ask(&one).unwrap(), "dns-1");
+}
+
+#[test]
+fn a_removed_listener_goes_when_its_last_flow_has_ended() {
+    let (scene, _echoes) = scene(Layout::one_arm(2));
+    let reason = |scene: &Scene| {
+        let args = ["explain", "10.77.0.1:9", "192.0.2.10:53/udp", "--json"];
+        let answer = scene.agent.lb_ok(args).unwrap();
+        serde_json::from_str::<Explanation>(&answer)
+            .unwrap()
+            .first
+            .reason
+    };
+    let busy = client(&scene, DNS[0]);
+    let server = ask(&busy).unwrap();
+    let other = Service::new("other", &["192.0.2.20:53/udp"]).backend(1, "");
+    scene.reload(std::slice::from_ref(&other)).unwrap();
+    // Whoever is there is served on, whoever comes goes to the host.
+    let begun = Instant::now();
+    wait_until(Duration::from_secs(10), "two idle times", || {
+        assert_eq!(ask(&busy).unwrap(), server);
+        assert_eq!(reason(&scene), "closing");
+        begun.elapsed() > Duration::from_millis(2500)
+    })
+    .unwrap();
+    assert!(ask(&client(&scene, DNS[0])).is_err());
+    wait_until(Duration::from_secs(6), "the listener to go", || {
+        reason(&scene) == "no_service"
+    })
+    .unwrap();
 }
 
 fn client(scene: &Scene, address: SocketAddr) -> UdpSocket {

@@ -80,7 +80,10 @@ impl Kernel {
     fn replace(&self, pin: &Path) -> Result<()> {
         let link = XdpLink::try_from(FdLink::from(PinnedLink::from_pin(pin)?))?;
         let mut ebpf = lock(&self.ebpf)?;
-        program(&mut ebpf, PROGRAM)?.attach_to_link(link)?;
+        let program = program(&mut ebpf, PROGRAM)?;
+        let id = program.attach_to_link(link)?;
+        // The pin alone holds the link: a descriptor kept here would hold it after the pin is removed.
+        drop(program.take_link(id)?);
         Ok(())
     }
 
@@ -130,13 +133,15 @@ fn explain(name: &str, mode: Mode, error: ProgramError) -> anyhow::Error {
     let error = anyhow!(error);
     let mend = match errno(&error) {
         Some(Errno::BUSY | Errno::EXIST) => format!(
-            "another XDP program is on {name}: `ip link show {name}` names it, `ip link set {name} xdp off` removes it"
+            "another XDP program is on {name}: `ip link show {name}` names it; remove it with the tool that put it there"
         ),
         Some(Errno::OPNOTSUPP) => format!("the driver of {name} cannot do {mode} XDP"),
         Some(Errno::RANGE | Errno::INVAL) => {
             format!("{name} cannot do {mode} XDP as it is set up (MTU, receive buffers or queues)")
         }
-        Some(Errno::PERM | Errno::ACCESS) => "this needs root (CAP_NET_ADMIN, CAP_BPF)".into(),
+        Some(Errno::PERM | Errno::ACCESS) => {
+            "this needs root (CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON)".into()
+        }
         _ => format!("{mode} XDP on {name} failed"),
     };
     error.context(mend)

@@ -15,7 +15,10 @@ use lb_common::{
     maps::{self, DRY_RUN, PROGRAM},
     memory::{Memory as _, read, write},
 };
-use rustix::time::{ClockId, clock_getres};
+use rustix::{
+    rand::{GetRandomFlags, getrandom},
+    time::{ClockId, clock_getres},
+};
 
 use super::{Kernel, program};
 use crate::dataplane::{bpffs, mapped::Mapped, pins};
@@ -82,7 +85,7 @@ impl Kernel {
         // Before any map is taken out and closed: the programs name maps by their descriptors.
         for name in [PROGRAM, DRY_RUN] {
             program(&mut ebpf, name)?.load().with_context(|| {
-                format!("the kernel refuses program {name}: is it 6.1 or newer?")
+                format!("the kernel refuses program {name}: this needs Linux 6.1 or newer and root (CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON)")
             })?;
         }
         let mut mapped = Vec::new();
@@ -128,7 +131,7 @@ impl Kernel {
         let hz = ticks_per_second()?;
         let control = Control {
             abi_version: ABI_VERSION,
-            flow_seed: fastrand::u64(..),
+            flow_seed: secret()?,
             flow_mask: buckets - 1,
             seen_step: hz,
             hz,
@@ -137,6 +140,13 @@ impl Kernel {
         write(self.words(Map::Control), 0, &control);
         Ok(())
     }
+}
+
+/// A number that nobody outside can guess.
+fn secret() -> Result<u64> {
+    let mut bytes = [0; 8];
+    getrandom(&mut bytes, GetRandomFlags::empty()).context("the kernel gives no random bytes")?;
+    Ok(u64::from_ne_bytes(bytes))
 }
 
 /// Ticks (jiffies) per second: the resolution of the coarse clock is one tick.
@@ -196,7 +206,7 @@ fn open(options: Options<'_>, buckets: u32) -> Result<Ebpf> {
     }
     loader.load(OBJECT).with_context(|| {
         format!(
-            "cannot load the BPF object with maps in {}: this needs root (CAP_BPF, CAP_NET_ADMIN) and a kernel with BPF",
+            "cannot load the BPF object with maps in {}: this needs root (CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON) and a kernel with BPF",
             options.pin_dir.display()
         )
     })

@@ -62,7 +62,10 @@ impl<'a> Numbers<'a> {
         let number = (1..MAX_SERVICES)
             .find(|number| !self.taken_services.contains(number))
             .with_context(|| {
-                format!("no service number is free for {name}: there are {MAX_SERVICES}")
+                format!(
+                    "no service number is free for {name}: there are {}",
+                    MAX_SERVICES - 1
+                )
             })?;
         self.taken_services.insert(number);
         Ok(number)

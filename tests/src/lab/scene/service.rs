@@ -18,6 +18,7 @@ pub struct Service {
 #[derive(Clone, Debug)]
 struct Backend {
     number: u8,
+    node: u8,
     over_v6: bool,
     line: String,
 }
@@ -75,18 +76,25 @@ impl Service {
     /// With the backend `NAME-N` on node `beN`, at its IPv4 address; `line` is more TOML for it.
     #[must_use]
     pub fn backend(self, number: u8, line: &str) -> Self {
-        self.add(number, false, line)
+        self.add(number, number, false, line)
+    }
+
+    /// As [`Service::backend`], but on another node.
+    #[must_use]
+    pub fn backend_on(self, node: u8, number: u8, line: &str) -> Self {
+        self.add(number, node, false, line)
     }
 
     /// As [`Service::backend`], at its IPv6 address.
     #[must_use]
     pub fn backend_v6(self, number: u8, line: &str) -> Self {
-        self.add(number, true, line)
+        self.add(number, number, true, line)
     }
 
-    fn add(mut self, number: u8, over_v6: bool, line: &str) -> Self {
+    fn add(mut self, number: u8, node: u8, over_v6: bool, line: &str) -> Self {
         self.backends.push(Backend {
             number,
+            node,
             over_v6,
             line: line.to_owned(),
         });
@@ -102,11 +110,12 @@ impl Service {
         }
         for Backend {
             number,
+            node,
             over_v6,
             line,
         } in &self.backends
         {
-            let addresses = lab.addresses(&format!("be{number}"))?;
+            let addresses = lab.addresses(&format!("be{node}"))?;
             let address = if *over_v6 {
                 addresses.v6.to_string()
             } else {
