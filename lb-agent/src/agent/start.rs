@@ -10,6 +10,7 @@ use std::{
 use anyhow::{Context as _, Result};
 use lb_common::note;
 use tokio::{
+    net::UnixListener,
     signal::unix::{SignalKind, signal},
     sync::{mpsc, watch},
     time::{MissedTickBehavior, interval},
@@ -46,15 +47,28 @@ const QUEUE: usize = 1024;
 /// Where it cannot start. What an earlier agent left goes on forwarding.
 pub async fn run(path: &Path) -> Result<()> {
     let config = Config::load(path)?;
-    let mut operator = Operator::load(&config.agent.state)?;
+    let operator = Operator::load(&config.agent.state)?;
     let listener = api::socket::bind(&config.agent.api).await?;
+    let socket = config.agent.api.clone();
+    let ended = start(path, config, operator, listener).await;
+    api::socket::remove(&socket);
+    ended
+}
+
+/// From the bound socket to the loop, and the loop.
+async fn start(
+    path: &Path,
+    config: Config,
+    mut operator: Operator,
+    listener: UnixListener,
+) -> Result<()> {
     let metrics = match config.agent.metrics {
         Some(address) => Some(api::bind_metrics(address).await?),
         None => None,
     };
+    let interfaces = Interfaces::claim(&config)?;
     bpffs::ensure(&config.agent.pin_dir)?;
     let pins = Lock::pins(&config.agent.pin_dir)?;
-    let interfaces = Interfaces::claim(&config)?;
     let Loaded {
         kernel,
         found,
@@ -146,7 +160,6 @@ pub async fn run(path: &Path) -> Result<()> {
     );
     let ended = agent.serve(inbox).await;
     served.finish().await;
-    api::socket::remove(&agent.config.agent.api);
     ended
 }
 
