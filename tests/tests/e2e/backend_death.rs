@@ -264,12 +264,14 @@ fn after_the_flip(what: &str, traffic: &Traffic, since: Instant, detected: Durat
         .last_failure
         .map_or(Duration::ZERO, |last| last.duration_since(since));
     tell(format!(
-        "{what}: detected after {} ms, last failed connection begun after {} ms, {} of {} failed {:?}",
+        "{what}: detected after {} ms, last failed connection begun after {} ms; {} of {} failed {:?}, \
+         slowest answer {} ms",
         detected.as_millis(),
         flipped.as_millis(),
         all.failed(),
         all.failed() + all.answered(),
-        all.failures
+        all.failures,
+        all.latency(1.0).unwrap_or_default().as_millis()
     ));
     after
 }

@@ -1,7 +1,7 @@
 //! The product as its users meet it: the real `lb`, in network namespaces, between real clients and real servers.
 //!
 //! One binary, because each would be linked for itself; one test at a time, because most of them measure.
-//! All need root and fail without: `cargo xtask test` asks for it.
+//! All but `help` need root and fail without: `cargo xtask test` asks for it.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod active_passive;
