@@ -82,6 +82,8 @@ fn kill_9_under_load_costs_nothing_and_counts_go_on() {
     assert_eq!(flows, CROWD + 1 + WRK + begun);
     assert_eq!(failed, 0);
     let packets = scene.packets().unwrap();
+    let reused = packets.get("flow_reused").copied().unwrap_or(0);
+    assert_eq!(packets["flow_new"] + reused, flows, "{packets:?}");
     for reason in [
         "reset_no_flow",
         "reset_backend_gone",
