@@ -366,6 +366,26 @@ fn a_removed_backend_stays_for_its_flows_and_its_number_is_then_another_s() {
 }
 
 #[test]
+fn a_flow_that_begins_while_its_backend_is_removed_is_not_cut() {
+    let mut core = Core::new();
+    let mut told = two();
+    told.has_flows = false;
+    told.services[0].ports = 2;
+    core.go(&told).unwrap();
+    told.services[0].backends.pop();
+    told.services[0].ports = 1;
+    let left = |core: &Core| {
+        let observed = observe(&core.maps);
+        (observed.backends.len(), observed.listeners.len())
+    };
+    // Nobody saw a flow, but one could begin until the ring was replaced.
+    core.go(&told).unwrap();
+    assert_eq!(left(&core), (2, 2));
+    core.go(&told).unwrap();
+    assert_eq!(left(&core), (1, 1));
+}
+
+#[test]
 fn a_removed_listener_closes_while_it_has_flows() {
     let mut core = Core::new();
     let mut told = two();

@@ -1,4 +1,7 @@
 //! What is no longer configured but has live flows: it serves them and gets no new ones.
+//!
+//! A flow may begin between the look into the flow table and the plan's end. So what could still be given new flows
+//! when it was looked at stays once more, without that permission; the next look, after the grace, is final.
 
 use std::collections::BTreeSet;
 
@@ -54,9 +57,11 @@ pub fn leftovers(observed: &Observed, config: &Config) -> bool {
 /// Adds it to the target.
 pub fn retire(inputs: &Inputs<'_>, target: &mut Target) {
     for (number, (record, note)) in &inputs.observed.backends {
-        let has_flows = inputs
-            .live
-            .is_none_or(|live| live.backends.contains_key(number));
+        // One that accepts may have been given a flow since somebody looked: it stops accepting first.
+        let has_flows = record.is(Backend::ACCEPTS)
+            || inputs
+                .live
+                .is_none_or(|live| live.backends.contains_key(number));
         if target.backends.contains_key(number) || !has_flows {
             continue;
         }
@@ -90,10 +95,11 @@ pub fn retire(inputs: &Inputs<'_>, target: &mut Target) {
     for listener in &inputs.observed.listeners {
         let destination = (listener.address, listener.port, listener.protocol);
         let (address, port, protocol) = destination;
-        let has_flows = inputs.live.is_none_or(|live| {
-            live.destinations
-                .contains(&(address, port, u32::from(protocol)))
-        });
+        let has_flows = listener.flags & Listener::CLOSING == 0
+            || inputs.live.is_none_or(|live| {
+                live.destinations
+                    .contains(&(address, port, u32::from(protocol)))
+            });
         if !listening.contains(&destination)
             && has_flows
             && target.services.contains_key(&listener.service)
