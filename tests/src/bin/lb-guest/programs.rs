@@ -1,0 +1,50 @@
+//! Whether this kernel takes the production programs, and what its verifier thinks of them.
+
+use std::{path::Path, time::Instant};
+
+use anyhow::{Context as _, Result};
+use aya::programs::loaded_programs;
+use lb_agent::dataplane::{
+    kernel::{Kernel, Options},
+    pins,
+};
+use lb_common::maps::{DRY_RUN, PROGRAM};
+
+const PIN_DIR: &str = "/sys/fs/bpf/lb-guest";
+
+/// Every program that the agent loads.
+const PROGRAMS: [&str; 2] = [PROGRAM, DRY_RUN];
+
+/// Loads the object as the agent does, over new maps.
+pub fn load() -> Result<String> {
+    let start = Instant::now();
+    let loaded = Kernel::load(Options {
+        pin_dir: Path::new(PIN_DIR),
+        flows: 65_536,
+        packet_log: false,
+    })?;
+    let milliseconds = start.elapsed().as_millis();
+    let verified = PROGRAMS
+        .iter()
+        .map(|name| Ok(format!("{name} {}", verified(name)?)))
+        .collect::<Result<Vec<_>>>()?;
+    // Alive until here: the programs go with it.
+    drop(loaded);
+    pins::remove_all(Path::new(PIN_DIR))?;
+    Ok(format!(
+        "instructions verified: {}; all loaded in {milliseconds} ms",
+        verified.join(", ")
+    ))
+}
+
+fn verified(name: &str) -> Result<u32> {
+    for info in loaded_programs() {
+        let info = info?;
+        if info.name_as_str() == Some(name) {
+            return info
+                .verified_instruction_count()
+                .context("the kernel does not count instructions");
+        }
+    }
+    anyhow::bail!("no program {name} is loaded")
+}

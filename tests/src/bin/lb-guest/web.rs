@@ -1,0 +1,41 @@
+//! A web server that says who it is.
+
+use std::net::SocketAddr;
+
+use anyhow::{Context as _, Result};
+use axum::{Router, routing::get};
+use lb_tests::lab::{Lab, Process};
+use tokio::net::TcpListener;
+
+/// What to say, and where.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// The name to answer with
+    #[arg(long)]
+    name: String,
+    /// Where to listen; [::] takes IPv4 as well
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen: SocketAddr,
+}
+
+/// Serves until the process is killed.
+pub fn serve(arguments: &Arguments) -> Result<()> {
+    let name = arguments.name.clone();
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("making a runtime")?
+        .block_on(async {
+            let listener = TcpListener::bind(arguments.listen)
+                .await
+                .with_context(|| format!("listening on {}", arguments.listen))?;
+            let routes = Router::new().route("/", get(async move || name));
+            axum::serve(listener, routes).await.context("serving HTTP")
+        })
+}
+
+/// Starts this program as the web server `name`, on port 80 of all addresses of `node`.
+pub fn start(lab: &Lab, node: &str, name: &str) -> Result<Process> {
+    let own = std::env::current_exe().context("where this program is")?;
+    lab.spawn(node, own, ["serve", "--name", name, "--listen", "[::]:80"])
+}
