@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 
 use crate::{
     files,
@@ -24,6 +24,14 @@ pub fn is_here() -> bool {
     ["apt-get", "apt-cache", "dpkg"]
         .iter()
         .all(|program| shell::find(program).is_some())
+}
+
+/// Fails where there are no package tools; `what` is what they are needed for.
+pub fn need(what: &str) -> Result<()> {
+    if !is_here() {
+        bail!("{what} come as Debian packages, and this machine has no apt-get");
+    }
+    Ok(())
 }
 
 /// The version of `package` that would be installed. The lists are refreshed first when they know no

@@ -2,6 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+/// What a guest runs. Named even where it is the host's own: then flags for it do not reach build scripts.
+pub const GUEST_TARGET: &str = "x86_64-unknown-linux-gnu";
+
 /// The workspace's root, where every child process starts.
 pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -33,4 +36,14 @@ pub fn bench_object() -> PathBuf {
 /// A program built with `--release`.
 pub fn release_binary(name: &str) -> PathBuf {
     target().join("release").join(name)
+}
+
+/// Where the programs for a guest are built: their flags differ from the host's, and must not have those built anew.
+pub fn guest_build() -> PathBuf {
+    target().join("vm/build")
+}
+
+/// A program built for a guest.
+pub fn guest_binary(name: &str) -> PathBuf {
+    guest_build().join(GUEST_TARGET).join("vm").join(name)
 }

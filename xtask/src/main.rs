@@ -25,6 +25,7 @@ mod shell;
 mod test;
 mod toolchain;
 mod version;
+mod vm;
 
 /// Builds, runs, tests, measures and lints lb.
 #[derive(Parser)]
@@ -62,6 +63,15 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
     },
+    /// Build, then boot Debian's kernels in qemu and prove that lb loads and forwards on each.
+    Vm {
+        /// The kernel to boot.
+        #[arg(long, value_enum, default_value_t)]
+        kernel: vm::Choice,
+        /// Make only the checks whose name contains one of these.
+        #[arg(last = true)]
+        filter: Vec<OsString>,
+    },
     /// Check formatting, clippy, the BPF build's warnings and the dependencies' licences and sources.
     Lint,
 }
@@ -83,6 +93,7 @@ fn obey(command: Command) -> Result<()> {
         Command::Run { args } => run::run(&args),
         Command::Test { filter, args } => test::test(filter.as_deref(), &args),
         Command::Bench { args } => bench::bench(&args),
+        Command::Vm { kernel, filter } => vm::vm(kernel, &filter),
         Command::Lint => lint::lint(),
     }
 }

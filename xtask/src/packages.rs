@@ -2,7 +2,7 @@
 
 use anyhow::{Result, bail};
 
-use crate::{apt, progress::say, root, shell};
+use crate::{apt, progress::say, root, shell, vm::QEMU};
 
 /// A program, the Debian package that brings it, and what it is here for.
 pub struct Need {
@@ -24,6 +24,17 @@ pub const TESTS: &[Need] = &[
     need("tcpdump", "tcpdump", "looking at what is on the wire"),
     need("nft", "nftables", "the kernel's own NAT and filters"),
     need("sysctl", "procps", "settings of a network namespace"),
+];
+
+/// What `cargo xtask vm` needs: a machine for the guest, and two programs that the guest is given copies of.
+pub const VM: &[Need] = &[
+    need(
+        QEMU,
+        "qemu-system-x86",
+        "a machine that boots other kernels",
+    ),
+    IP,
+    ETHTOOL,
 ];
 
 const IP: Need = need("ip", "iproute2", "network namespaces, links and routes");

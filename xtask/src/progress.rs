@@ -91,7 +91,8 @@ impl Step<'_> {
     }
 }
 
-fn tail(log: &Path) -> String {
+/// The last lines of a log, to be shown below an error.
+pub fn tail(log: &Path) -> String {
     let text = fs::read(log).unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
     let lines: Vec<_> = text.lines().collect();
