@@ -8,6 +8,7 @@ mod start;
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::IpAddr,
+    ops::RangeInclusive,
     path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
@@ -28,8 +29,9 @@ use crate::{
     event::{Command, Event},
     failover::State,
     health::{Health, Transition, probe::Failure},
+    loads,
     lock::Lock,
-    neighbour::Hops,
+    neighbour::Network,
     observed::{self, Live, Observed},
     operator::{Key, Operator},
     reconcile::{
@@ -51,11 +53,12 @@ pub struct Agent {
     path: PathBuf,
     operator: Operator,
     probes: Probes,
-    hops: Hops,
+    network: Network,
     failover: BTreeMap<String, State>,
     target: Target,
     dataplane: Arc<Kernel>,
     interfaces: Interfaces,
+    nat_ports: RangeInclusive<u16>,
     addresses: watch::Sender<BTreeSet<IpAddr>>,
     doubts: mpsc::Sender<IpAddr>,
     snapshot: watch::Sender<Arc<Snapshot>>,
@@ -91,8 +94,8 @@ impl Agent {
                         self.health_changed(&key, transition);
                     }
                 }
-                Event::Neighbours(hops) => {
-                    self.learn(hops);
+                Event::Network(network) => {
+                    self.learn(network);
                     self.reconcile_or_log();
                 }
                 Event::Tick => self.tick(),
@@ -113,11 +116,15 @@ impl Agent {
     }
 
     /// Takes in next hops; an address that was not wanted yet when they were looked up keeps what is known of it.
-    fn learn(&mut self, hops: Hops) {
-        let former = std::mem::replace(&mut self.hops, hops);
+    fn learn(&mut self, network: Network) {
+        let former = std::mem::replace(&mut self.network, network);
         let wanted = self.addresses.borrow();
-        for (ip, hop) in former.into_iter().filter(|(ip, _)| wanted.contains(ip)) {
-            self.hops.entry(ip).or_insert(hop);
+        for (ip, hop) in former
+            .hops
+            .into_iter()
+            .filter(|(ip, _)| wanted.contains(ip))
+        {
+            self.network.hops.entry(ip).or_insert(hop);
         }
     }
 
@@ -135,10 +142,13 @@ impl Agent {
     }
 
     /// Looks whether a delayed failback is due, a retired backend has no flows left, or an interface was made anew;
-    /// lets readers see what the probes saw meanwhile.
+    /// counts flows for the schedulers that ask; lets readers see what the probes saw meanwhile.
     fn tick(&mut self) {
         for problem in self.interfaces.follow(&self.dataplane, &self.config) {
             tracing::error!("{problem:#}");
+        }
+        if let Err(error) = loads::correct(&*self.dataplane, &self.config) {
+            tracing::error!("cannot count flows: {error:#}");
         }
         let now = self.now_ms();
         let failback_due = self.config.services.iter().any(|service| {
@@ -185,7 +195,9 @@ impl Agent {
             config,
             operator,
             health: &health,
-            hops: &self.hops,
+            hops: &self.network.hops,
+            links: &self.network.links,
+            nat_ports: self.nat_ports.clone(),
             observed: &observed,
             live: Some(&live),
             now_ms: self.now_ms(),
@@ -255,7 +267,7 @@ impl Agent {
             interfaces: self.interfaces.held(),
             services: self.target.views.clone(),
             evidence,
-            hops: self.hops.clone(),
+            hops: self.network.hops.clone(),
         };
         self.snapshot.send_replace(Arc::new(snapshot));
     }

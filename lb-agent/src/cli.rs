@@ -2,6 +2,7 @@
 
 mod change;
 mod check;
+mod decap;
 mod detach;
 mod explain;
 mod flows;
@@ -104,7 +105,7 @@ enum Verb {
         #[arg(long)]
         json: bool,
     },
-    /// Where a packet would go and why, asked of the loaded program.
+    /// Where a packet would go and why, asked of the loaded programs.
     #[command(
         after_help = "Examples: lb explain 198.51.100.7:40000 192.0.2.10:80\n          \
         lb explain [2001:db8::7]:40000 [2001:db8::10]:53/udp"
@@ -139,6 +140,13 @@ enum Verb {
         #[arg(long)]
         json: bool,
     },
+    /// On a backend: take packets out of a balancer's tunnels. Needs no agent.
+    #[command(
+        after_help = "Examples: lb decap --interface eth0 --from 10.0.0.1 --from 10.0.0.2\n          \
+        lb decap --status\n          lb decap --detach\n\n\
+        The program stays when the command has ended. Running it again replaces program and settings between two packets."
+    )]
+    Decap(decap::Decap),
 }
 
 #[derive(Debug, Args)]
@@ -205,6 +213,7 @@ fn run(cli: Cli) -> Result<()> {
                 json,
             } => explain::explain(&client, &source, &destination, json).await,
             Verb::Reload { json } => change::reload(&client, json).await,
+            Verb::Decap(asked) => decap::decap(&asked),
             Verb::Detach { pin_dir, json } => detach::detach(&client, &pin_dir, json).await,
         }
     })

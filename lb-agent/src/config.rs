@@ -6,7 +6,11 @@
 mod address;
 mod check;
 mod error;
+mod forward;
 mod listen;
+mod network;
+mod ports;
+mod probe;
 mod raw;
 #[cfg(test)]
 mod tests;
@@ -19,8 +23,12 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use ipnet::IpNet;
+
 pub use error::{ConfigError, ConfigErrors, Excerpt};
+pub use forward::{Forward, Mss, NatSource, Reply, TunnelSource};
 pub use listen::{Listen, ListenError, Protocol};
+pub use probe::{Probe, ProbeKind};
 
 /// A whole file, free of mistakes that the file alone can show.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,7 +37,7 @@ pub struct Config {
     pub agent: Agent,
     /// `[[interface]]`, at least one, each named once.
     pub interfaces: Vec<Interface>,
-    /// `[[service]]`, each named once; no two share a listener.
+    /// `[[service]]`, each named once; no two have ports of the same network and protocol in common.
     pub services: Vec<Service>,
 }
 
@@ -48,6 +56,12 @@ pub struct Agent {
     pub flows: u32,
     /// Log rare packet events (aya-log). Default false: logging costs the verifier 2,300 instructions a line.
     pub packet_log: bool,
+    /// What the choices of schedulers that hash depend on, 1 to 256 characters: balancers with the same seed and
+    /// configuration choose alike. Default none: random, and kept with the pinned maps.
+    pub seed: Option<String>,
+    /// Source ports of translated flows, within 1024..=65535 and at least 256. Default none: the larger part of these
+    /// outside the host's `ip_local_port_range`.
+    pub nat_ports: Option<RangeInclusive<u16>>,
 }
 
 /// A network interface whose packets are balanced.
@@ -77,10 +91,45 @@ pub struct Service {
     pub name: String,
     /// Destinations it answers for, in the file's order; at least one.
     pub listen: Vec<Listen>,
-    /// Who gets a new flow.
+    /// Who gets a new flow. Default [`Scheduler::RoundRobin`], as in HAProxy.
     pub scheduler: Scheduler,
-    /// How a packet reaches its backend.
+    /// How a packet reaches its backend. Default [`Forward::Dsr`]: answers do not pass the balancer.
     pub forward: Forward,
+    /// NAT: which address its backends see as the client's. Default [`NatSource::Auto`].
+    pub nat_source: NatSource,
+    /// NAT: how answers find their way to the client. Default [`Reply::LastHop`].
+    pub reply: Reply,
+    /// Tunnels: the outer source address. Default [`TunnelSource::Auto`].
+    pub tunnel_source: TunnelSource,
+    /// Tunnels: time to live or hop limit of the outer header, 1..=255. Default 64, as RFC 1700 recommends.
+    pub tunnel_hops: u8,
+    /// GUE: the UDP port of the tunnels' ends, 1..=65535. Default 6080, which IANA has assigned to it.
+    pub gue_port: u16,
+    /// GUE: 1 where the IP packet follows the UDP header at once, 0 where a header of 4 bytes comes between. Default 1:
+    /// every byte less is a byte for the packet.
+    pub gue_variant: u8,
+    /// NAT and tunnels: longest IP packet that the way to a backend takes, in bytes, 576..=65535. Default none: the
+    /// route's or else the interface's.
+    pub mtu: Option<u16>,
+    /// Largest TCP segment that SYNs may announce. Default none: SYNs stay as they are.
+    pub mss: Option<Mss>,
+    /// Whether echo requests to its VIPs are answered. Default true: operators ask whether a VIP lives by ping.
+    pub echo: bool,
+    /// UDP: every datagram is scheduled by itself. Default false: a conversation stays with its backend.
+    pub one_packet: bool,
+    /// How long after its last new flow a client is sent to the same backend, 1s..=7days. Default none: each flow is a
+    /// choice of its own.
+    pub sticky: Option<Duration>,
+    /// Leading bits of an IPv4 client's address that stand for it in `sticky` and [`Scheduler::SourceHash`], 1..=32.
+    /// Default 32: an address is a client.
+    pub prefix_ipv4: u8,
+    /// The same of an IPv6 client's address, 1..=128. Default 128.
+    pub prefix_ipv6: u8,
+    /// Clients that are let in; where it is not empty, no others are. The most specific prefix of `allow` and `deny`
+    /// that holds a client decides. Default empty.
+    pub allow: Vec<IpNet>,
+    /// Clients that are not let in. None of its prefixes is in `allow`. Default empty.
+    pub deny: Vec<IpNet>,
     /// How backends are asked whether they live. None: they are never probed and always usable.
     pub probe: Option<Probe>,
     /// What becomes of the flows of a backend that goes down. Default [`OnDown::Reset`]: a client that hangs until its
@@ -94,6 +143,14 @@ pub struct Service {
     pub failback_delay: Duration,
     /// Idle time after which a SYN on a TCP flow's addresses and ports is a new choice, 1s..=7days. Default 1h.
     pub tcp_idle: Duration,
+    /// How long a TCP flow is remembered of which only SYNs were seen, 1s..=1day. Default 60s, as in Linux's
+    /// connection tracking: longer than the pause between two SYNs of a client that repeats them.
+    pub tcp_opening: Duration,
+    /// How long a TCP flow is remembered that one side has closed, 1s..=1day. Default 2m, as in Linux's connection
+    /// tracking.
+    pub tcp_closing: Duration,
+    /// How long a TCP flow is remembered that is over, 1s..=1h. Default 10s: enough for the last segment to be repeated.
+    pub tcp_closed: Duration,
     /// Idle time after which a UDP flow has ended, 1s..=1day. Default 30s.
     pub udp_idle: Duration,
     /// In the file's order; at least one that is not a backup.
@@ -105,17 +162,15 @@ pub struct Service {
 pub enum Scheduler {
     /// Smooth weighted round robin: weights 100 and 50 give 1 2 1 repeating.
     RoundRobin,
-}
-
-/// How packets are rewritten.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Forward {
-    /// Only the MAC addresses; the backend holds the VIP and answers the client directly.
-    ///
-    /// The frame would reach a next hop of either family, but a backend answers for a VIP only with that family
-    /// configured. A service that listens in one family therefore needs backends addressed in that family; one that
-    /// listens in both may use either, for a dual-stack server is one backend.
-    Dsr,
+    /// A table that the flow's hash is looked up in: the same flow finds the same backend, and few flows move when
+    /// backends come and go.
+    Maglev,
+    /// The backend with the fewest flows for its weight.
+    LeastConnections,
+    /// Of two drawn at random the one with fewer flows for its weight.
+    Random2,
+    /// As [`Scheduler::Maglev`], by the client's address alone.
+    SourceHash,
 }
 
 /// What becomes of established flows when their backend goes down.
@@ -152,49 +207,12 @@ pub struct Backend {
     pub name: String,
     /// Its own address, by which its next hop is found and it is probed; never a VIP.
     pub address: IpAddr,
+    /// NAT: the port it listens on. Default none: the port that the client asked for.
+    pub port: Option<u16>,
     /// Its share of new flows among the service's weights, 0..=256. Default 1. 0 drains it.
     pub weight: u16,
     /// Serves only while no active backend can. Default false.
     pub backup: bool,
-}
-
-/// How a backend is asked whether it lives. Times are of HAProxy's `inter`, `fastinter`, `downinter`.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Probe {
-    /// What is asked.
-    pub kind: ProbeKind,
-    /// Port asked on the backend. Default: the port of the service's first listener.
-    pub port: u16,
-    /// Time between probes of a settled backend, 10ms..=1h. Default 2s.
-    pub interval: Duration,
-    /// Time between probes while results speak against the current health, 10ms..=`interval`.
-    /// Default a quarter of `interval` but at least 50ms, so that a transition is decided within one interval.
-    pub fast_interval: Duration,
-    /// Time between probes of a settled Down backend, 10ms..=1h. Default `interval`.
-    pub down_interval: Duration,
-    /// Time for the whole of one probe, 10ms..=`interval`. Default `interval`, but at most 1s: on a network where load
-    /// balancing makes sense a healthy server answers in a fraction of it.
-    pub timeout: Duration,
-    /// Consecutive passes that take a backend up, 1..=100. Default 2.
-    pub rise: u32,
-    /// Consecutive failures that take a backend down, 1..=100. Default 3.
-    pub fall: u32,
-}
-
-/// What a probe asks and which answer passes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ProbeKind {
-    /// A TCP connection that opens.
-    Tcp,
-    /// `GET path` over HTTP/1.1, answered with one of the status codes.
-    Http {
-        /// Path and query. Default `/`.
-        path: String,
-        /// `Host` header. Default none: the backend's address.
-        host: Option<String>,
-        /// Status codes that pass. Default 200..=399.
-        status: Vec<RangeInclusive<u16>>,
-    },
 }
 
 impl Config {
@@ -228,6 +246,8 @@ impl Default for Agent {
             metrics: None,
             flows: 65_536,
             packet_log: false,
+            seed: None,
+            nat_ports: None,
         }
     }
 }

@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 use crate::{
     api::model::{Changed, Intent},
     health::probe::{self, Failure},
-    neighbour::Hops,
+    neighbour::Network,
     operator::Key,
 };
 
@@ -24,8 +24,8 @@ pub enum Event {
     },
     /// A probe came back, and waits to be told when to ask again.
     Probe(Report),
-    /// Next hops changed.
-    Neighbours(Hops),
+    /// Next hops or links changed.
+    Network(Network),
     /// A moment has come at which something may be due.
     Tick,
     /// Re-read the file (SIGHUP).

@@ -1,7 +1,12 @@
 //! The table that finds a packet's service: pure. See `lb_common::listener` for its form.
 
+use std::{cmp::Reverse, collections::BTreeMap};
+
 use anyhow::{Result, bail};
-use lb_common::{Listener, ListenerBucket, hash, listener::MAX_BUCKETS};
+use lb_common::{
+    Address, Listener, ListenerBucket, Pattern, hash,
+    listener::{MAX_BUCKETS, MAX_PATTERNS},
+};
 
 /// A table ready to be written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -10,21 +15,54 @@ pub struct Table {
     pub seed: u64,
     /// A power of two of them.
     pub buckets: Vec<ListenerBucket>,
+    /// What its listeners that are no single destination are found by, the most specific first.
+    pub patterns: Vec<Pattern>,
+}
+
+/// Leading bits of an address that stands alone.
+pub const WHOLE: u8 = 128;
+
+/// The bits of an address that a prefix of this length keeps.
+pub fn mask(prefix: u8) -> Address {
+    let bits = |from: u32| {
+        let kept = u32::from(prefix).saturating_sub(from).min(64);
+        u64::MAX.checked_shl(64 - kept).unwrap_or(0).to_be()
+    };
+    [bits(0), bits(64)]
+}
+
+/// Whether `listener` is for this destination; `port` in network order.
+pub fn holds(listener: &Listener, address: &Address, port: u16, protocol: u8) -> bool {
+    if listener.protocol & Listener::RANGE == 0 {
+        return (listener.address, listener.port, listener.protocol) == (*address, port, protocol);
+    }
+    let mask = mask(listener.prefix);
+    let port = u16::from_be(port);
+    listener.protocol == protocol | Listener::RANGE
+        && listener.address == [address[0] & mask[0], address[1] & mask[1]]
+        && (listener.low..=listener.high).contains(&port)
 }
 
 /// Seeds tried before the table is made larger.
 const SEEDS: u64 = 32;
 
-/// Builds the smallest table, at most half full, that holds all of `listeners`.
+/// Builds the smallest table, at most half full, that holds all of `listeners`. Those that are found by a pattern have
+/// port 0 and are given its slot here.
 ///
 /// # Errors
-/// Where there are too many of them.
+/// Where there are too many of them, or they need too many patterns.
 pub fn build(listeners: &[Listener]) -> Result<Table> {
+    let mut listeners = listeners.to_vec();
+    let patterns = slots(&mut listeners)?;
     let mut count = listeners.len().max(1).next_power_of_two();
     while count <= MAX_BUCKETS as usize {
         for seed in 1..=SEEDS {
-            if let Some(buckets) = place(listeners, count, seed) {
-                return Ok(Table { seed, buckets });
+            if let Some(buckets) = place(&listeners, count, seed) {
+                return Ok(Table {
+                    seed,
+                    buckets,
+                    patterns,
+                });
             }
         }
         count *= 2;
@@ -34,6 +72,42 @@ pub fn build(listeners: &[Listener]) -> Result<Table> {
         listeners.len(),
         MAX_BUCKETS
     )
+}
+
+/// Gives each listener that is no single destination its slot, and says by which patterns they are found: one for each
+/// prefix length, and for each of several port ranges on one network.
+fn slots(listeners: &mut [Listener]) -> Result<Vec<Pattern>> {
+    let mut on_network: BTreeMap<(u8, Address, u8), u16> = BTreeMap::new();
+    let mut wanted: BTreeMap<(Reverse<u8>, u16), u16> = BTreeMap::new();
+    for listener in listeners.iter_mut().filter(|l| is_range(l)) {
+        let network = (listener.prefix, listener.address, listener.protocol);
+        let nth = on_network.entry(network).or_default();
+        listener.port = *nth;
+        *nth += 1;
+        wanted.insert((Reverse(listener.prefix), listener.port), 0);
+    }
+    if wanted.len() > MAX_PATTERNS as usize {
+        bail!(
+            "the listeners with port ranges and networks need {} look-ups a packet, {MAX_PATTERNS} are possible: use fewer prefix lengths, or fewer ranges on one network",
+            wanted.len()
+        );
+    }
+    for (slot, number) in wanted.values_mut().zip(0..) {
+        *slot = number;
+    }
+    for listener in listeners.iter_mut().filter(|l| is_range(l)) {
+        listener.port = wanted[&(Reverse(listener.prefix), listener.port)];
+    }
+    let pattern = |(&(Reverse(prefix), _), slot): (&(Reverse<u8>, u16), &u16)| Pattern {
+        mask: mask(prefix),
+        slot: *slot,
+        ..Pattern::default()
+    };
+    Ok(wanted.iter().map(pattern).collect())
+}
+
+fn is_range(listener: &Listener) -> bool {
+    listener.protocol & Listener::RANGE != 0
 }
 
 /// Moves that one listener may cause before the seed is given up.

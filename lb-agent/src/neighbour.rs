@@ -1,44 +1,69 @@
-//! Next hops: which interface and MAC address lead to a backend, by the host's own routes and neighbours.
+//! The network around this host: which interface, VLAN and MAC address lead to a backend, by the host's own routes and
+//! neighbours, and which links frames may come by.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    net::IpAddr,
     time::Duration,
 };
 
 use anyhow::{Context as _, Result};
-use futures::{StreamExt as _, TryStreamExt as _};
-use rtnetlink::{
-    Handle, MulticastGroup, RouteMessageBuilder,
-    packet_route::{
-        link::{LinkAttribute, LinkXdp, XdpAttached},
-        neighbour::{
-            NeighbourAddress, NeighbourAttribute, NeighbourFlags, NeighbourMessage, NeighbourState,
-        },
-        route::{RouteAddress, RouteAttribute, RouteMessage, RouteType, RouteVia},
-    },
-};
+use futures::StreamExt as _;
+use lb_common::backend::VlanTags;
+use rtnetlink::{Handle, MulticastGroup};
 use tokio::{
     sync::{mpsc, watch},
-    time::{Instant, sleep, timeout},
+    time::{Instant, sleep},
 };
+
+use self::{interface::place, links::links, route::Route, seen::Seen};
+
+pub use self::{links::Link, ports::local_ports, xdp::xdp_mode};
+
+mod confirm;
+mod entry;
+mod interface;
+mod links;
+mod ports;
+mod route;
+mod seen;
+mod xdp;
 
 /// How packets reach a backend.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hop {
-    /// Index of the interface they leave by.
+    /// Index of the interface frames leave by: of a VLAN interface the one below it that carries tagged frames.
     pub ifindex: u32,
-    /// Its name.
+    /// Name of the route's interface, e.g. `eth0.100`.
     pub interface: String,
-    /// Its MAC address.
+    /// Name of the interface of `ifindex`, e.g. `eth0`; equal to `interface` without VLAN.
+    pub device: String,
+    /// VLAN identifiers frames leave with.
+    pub tags: VlanTags,
+    /// Own MAC address on the route's interface.
     pub source: [u8; 6],
     /// The next hop's MAC address.
     pub mac: [u8; 6],
+    /// The router, if the backend is not on a segment of this host.
+    pub via: Option<IpAddr>,
+    /// The address this host would send from.
+    pub from: Option<IpAddr>,
+    /// Longest IP packet the way takes, in bytes.
+    pub mtu: u16,
 }
 
 /// Next hops by backend address; the reason where there is none.
 pub type Hops = BTreeMap<IpAddr, Result<Hop, String>>;
+
+/// What of the network the data path must know.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Network {
+    /// How packets reach the backends.
+    pub hops: Hops,
+    /// Links that are up, by index of the interface that carries their frames, then by VLAN identifiers.
+    pub links: Vec<Link>,
+}
 
 /// Formats a MAC address.
 pub fn mac(bytes: [u8; 6]) -> String {
@@ -53,9 +78,11 @@ const GATHER: Duration = Duration::from_millis(5);
 /// Time between requests to the kernel to confirm a neighbour that has become stale.
 const CONFIRM: Duration = Duration::from_secs(10);
 
-/// Keeps next hops fresh.
+/// Keeps next hops and links fresh.
 pub struct Resolver {
     handle: Handle,
+    /// The last that were seen.
+    links: Vec<Link>,
     asked: BTreeMap<(u32, IpAddr), Instant>,
 }
 
@@ -68,6 +95,8 @@ impl Resolver {
         let groups = [
             MulticastGroup::Link,
             MulticastGroup::Neigh,
+            MulticastGroup::Ipv4Ifaddr,
+            MulticastGroup::Ipv6Ifaddr,
             MulticastGroup::Ipv4Route,
             MulticastGroup::Ipv6Route,
         ];
@@ -85,6 +114,7 @@ impl Resolver {
         Ok((
             Self {
                 handle,
+                links: Vec::new(),
                 asked: BTreeMap::new(),
             },
             changes,
@@ -98,18 +128,18 @@ impl Resolver {
         mut changes: mpsc::UnboundedReceiver<()>,
         addresses: watch::Receiver<BTreeSet<IpAddr>>,
         mut doubts: mpsc::Receiver<IpAddr>,
-        found: mpsc::Sender<Hops>,
+        found: mpsc::Sender<Network>,
     ) {
         let mut wanted = addresses.clone();
         let mut last = None;
         loop {
             let addresses = wanted.borrow_and_update().clone();
-            let hops = self.resolve(&addresses).await;
-            if last.as_ref() != Some(&hops) {
-                if found.send(hops.clone()).await.is_err() {
+            let network = self.resolve(&addresses).await;
+            if last.as_ref() != Some(&network) {
+                if found.send(network.clone()).await.is_err() {
                     return;
                 }
-                last = Some(hops);
+                last = Some(network);
             }
             tokio::select! {
                 change = changes.recv() => if change.is_none() { return },
@@ -126,303 +156,83 @@ impl Resolver {
     }
 
     /// Resolves until every address has a next hop, but not for longer than `patience`.
-    pub async fn settle(&mut self, addresses: &BTreeSet<IpAddr>, patience: Duration) -> Hops {
+    pub async fn settle(&mut self, addresses: &BTreeSet<IpAddr>, patience: Duration) -> Network {
         let end = Instant::now() + patience;
         loop {
-            let hops = self.resolve(addresses).await;
-            if hops.values().all(Result::is_ok) || Instant::now() >= end {
-                return hops;
+            let network = self.resolve(addresses).await;
+            if network.hops.values().all(Result::is_ok) || Instant::now() >= end {
+                return network;
             }
             sleep(Duration::from_millis(20)).await;
         }
     }
 
-    async fn resolve(&mut self, addresses: &BTreeSet<IpAddr>) -> Hops {
-        let (links, neighbours) = match self.dump().await {
-            Ok(dumped) => dumped,
+    async fn resolve(&mut self, addresses: &BTreeSet<IpAddr>) -> Network {
+        let mut hops = Hops::new();
+        match Seen::look(&self.handle).await {
+            Ok(seen) => {
+                self.links = links(&seen.interfaces, &seen.addresses);
+                for ip in addresses {
+                    hops.insert(*ip, self.hop(*ip, &seen).await);
+                }
+            }
             Err(error) => {
                 let why = format!("netlink: {error:#}");
-                return addresses.iter().map(|ip| (*ip, Err(why.clone()))).collect();
+                hops.extend(addresses.iter().map(|ip| (*ip, Err(why.clone()))));
             }
-        };
-        let mut hops = Hops::new();
-        for ip in addresses {
-            let hop = self.hop(*ip, &links, &neighbours).await;
-            hops.insert(*ip, hop);
         }
-        hops
+        Network {
+            hops,
+            links: self.links.clone(),
+        }
     }
 
-    async fn hop(
-        &mut self,
-        ip: IpAddr,
-        links: &BTreeMap<u32, Link>,
-        neighbours: &BTreeMap<(u32, IpAddr), Neighbour>,
-    ) -> Result<Hop, String> {
-        let (ifindex, via) = self.route(ip).await?;
-        if via != ip {
-            // A router would send the VIP back here, again and again.
-            return Err(format!(
-                "it is behind the router {via}: direct return needs it on a segment of this host"
-            ));
-        }
-        let link = links
-            .get(&ifindex)
-            .ok_or_else(|| format!("its interface {ifindex} has gone"))?;
-        let Some(source) = link.mac else {
-            return Err(format!(
-                "{} has no MAC address: direct return needs Ethernet",
-                link.name
-            ));
-        };
-        if !link.up {
-            return Err(format!("{} is down", link.name));
-        }
-        let neighbour = neighbours.get(&(ifindex, via));
+    async fn hop(&mut self, ip: IpAddr, seen: &Seen) -> Result<Hop, String> {
+        let route = Route::ask(&self.handle, ip).await?;
+        let place = place(&seen.interfaces, route.ifindex)?;
+        let (interface, source) = seen
+            .interfaces
+            .get(&route.ifindex)
+            .and_then(|interface| Some((interface, interface.mac?)))
+            .ok_or_else(|| format!("its interface {} has gone", route.ifindex))?;
+        let next = route.neighbour(ip);
+        let neighbour = seen.neighbours.get(&(route.ifindex, next));
         let known = neighbour.and_then(|n| n.mac.filter(|_| n.usable));
         match neighbour {
             Some(neighbour) if neighbour.confirmed => {}
-            Some(_) if known.is_some() => self.ask(ifindex, via, CONFIRM).await,
-            _ => self.ask(ifindex, via, LOOK_AGAIN).await,
+            Some(_) if known.is_some() => self.ask(route.ifindex, next, CONFIRM).await,
+            _ => self.ask(route.ifindex, next, LOOK_AGAIN).await,
         }
-        match known {
-            Some(mac) => Ok(Hop {
-                ifindex,
-                interface: link.name.clone(),
-                source,
-                mac,
-            }),
-            None => Err(format!(
-                "{via} does not answer {} on {}",
-                asks(via),
-                link.name
-            )),
-        }
+        let mac = known.ok_or_else(|| {
+            format!(
+                "{}{next} does not answer {} on {}",
+                if route.via.is_some() {
+                    "its router "
+                } else {
+                    ""
+                },
+                asks(next),
+                interface.name
+            )
+        })?;
+        Ok(Hop {
+            ifindex: place.ifindex,
+            interface: interface.name.clone(),
+            device: place.device,
+            tags: place.tags,
+            source,
+            mac,
+            via: route.via,
+            from: route.from,
+            mtu: route.mtu(interface.mtu),
+        })
     }
-
-    /// Interface and next hop of the route to `ip`.
-    async fn route(&self, ip: IpAddr) -> Result<(u32, IpAddr), String> {
-        let message = match ip {
-            IpAddr::V4(v4) => RouteMessageBuilder::<Ipv4Addr>::new()
-                .destination_prefix(v4, 32)
-                .build(),
-            IpAddr::V6(v6) => RouteMessageBuilder::<Ipv6Addr>::new()
-                .destination_prefix(v6, 128)
-                .build(),
-        };
-        let routes = self.handle.route().get(message).execute();
-        let mut routes = std::pin::pin!(routes);
-        let answer = timeout(LOOK_AGAIN, routes.try_next()).await;
-        let route: RouteMessage = match answer {
-            Ok(Ok(Some(route))) => route,
-            Ok(Err(error)) => return Err(format!("no route to {ip} ({error})")),
-            Ok(Ok(None)) | Err(_) => return Err(format!("no route to {ip}")),
-        };
-        if route.header.kind == RouteType::Local {
-            return Err(format!(
-                "{ip} is this host's own address: a backend is another host"
-            ));
-        }
-        let mut ifindex = None;
-        let mut via = ip;
-        for attribute in route.attributes {
-            match attribute {
-                RouteAttribute::Oif(index) => ifindex = Some(index),
-                RouteAttribute::Gateway(RouteAddress::Inet(v4)) => via = v4.into(),
-                RouteAttribute::Gateway(RouteAddress::Inet6(v6)) => via = v6.into(),
-                RouteAttribute::Via(RouteVia::Inet6(v6)) => via = v6.into(),
-                RouteAttribute::Via(RouteVia::Inet(v4)) => via = v4.into(),
-                _ => {}
-            }
-        }
-        ifindex
-            .map(|index| (index, via))
-            .ok_or_else(|| format!("the route to {ip} names no interface"))
-    }
-
-    /// Has the kernel resolve or confirm a neighbour (NTF_USE, as if a packet had been sent), not too often.
-    async fn ask(&mut self, ifindex: u32, ip: IpAddr, patience: Duration) {
-        let now = Instant::now();
-        self.asked.retain(|_, at| now.duration_since(*at) < CONFIRM);
-        if self
-            .asked
-            .get(&(ifindex, ip))
-            .is_some_and(|at| now.duration_since(*at) < patience)
-        {
-            return;
-        }
-        self.asked.insert((ifindex, ip), now);
-        let asked = self
-            .handle
-            .neighbours()
-            .add(ifindex, ip)
-            .state(NeighbourState::None)
-            .flags(NeighbourFlags::Use)
-            .replace()
-            .execute()
-            .await;
-        if let Err(error) = asked {
-            tracing::debug!("cannot ask for neighbour {ip} on interface {ifindex}: {error}");
-        }
-    }
-
-    /// Has the kernel ask now whether a neighbour is still where it believes it to be (NUD_PROBE): a backend that has
-    /// become silent may have another card, and the kernel alone would take most of a minute to notice. What is
-    /// known stays in use until it has asked three times, a second apart.
-    async fn make_sure(&self, ip: IpAddr) {
-        let (Ok((ifindex, via)), Ok((_, neighbours))) = (self.route(ip).await, self.dump().await)
-        else {
-            return;
-        };
-        let neighbour = neighbours.get(&(ifindex, via));
-        let Some(mac) = neighbour.filter(|n| n.believed).and_then(|n| n.mac) else {
-            return;
-        };
-        let asked = self
-            .handle
-            .neighbours()
-            .add(ifindex, via)
-            .link_layer_address(&mac)
-            .state(NeighbourState::Probe)
-            .replace()
-            .execute()
-            .await;
-        if let Err(error) = asked {
-            tracing::debug!("cannot make sure of neighbour {via} on interface {ifindex}: {error}");
-        }
-    }
-
-    async fn dump(&self) -> Result<(BTreeMap<u32, Link>, BTreeMap<(u32, IpAddr), Neighbour>)> {
-        let mut links = BTreeMap::new();
-        let mut dump = self.handle.link().get().execute();
-        while let Some(message) = dump.try_next().await? {
-            links.insert(message.header.index, Link::from(&message));
-        }
-        let mut neighbours = BTreeMap::new();
-        let mut dump = self.handle.neighbours().get().execute();
-        while let Some(message) = dump.try_next().await? {
-            if let Some((ip, neighbour)) = Neighbour::from(&message) {
-                neighbours.insert((message.header.ifindex, ip), neighbour);
-            }
-        }
-        Ok((links, neighbours))
-    }
-}
-
-/// How an XDP program runs on an interface: `native`, `generic`, ... or `none`.
-///
-/// # Errors
-/// Where netlink does not answer.
-pub async fn xdp_mode(ifindex: u32) -> Result<String> {
-    let (connection, handle, _) = rtnetlink::new_connection().context("cannot open netlink")?;
-    let driver = tokio::spawn(connection);
-    let mut links = handle.link().get().match_index(ifindex).execute();
-    let link = links.try_next().await;
-    driver.abort();
-    let link = link?.context("the interface has gone")?;
-    let mode = link
-        .attributes
-        .iter()
-        .find_map(|attribute| match attribute {
-            LinkAttribute::Xdp(parts) => parts.iter().find_map(|part| match part {
-                LinkXdp::Attached(XdpAttached::Driver) => Some("native"),
-                LinkXdp::Attached(XdpAttached::SocketBuffer) => Some("generic"),
-                LinkXdp::Attached(XdpAttached::Hardware) => Some("hardware"),
-                LinkXdp::Attached(XdpAttached::Multiple) => Some("multiple"),
-                _ => None,
-            }),
-            _ => None,
-        });
-    Ok(mode.unwrap_or("none").into())
 }
 
 fn asks(ip: IpAddr) -> &'static str {
     match ip {
         IpAddr::V4(_) => "ARP",
         IpAddr::V6(_) => "neighbour discovery",
-    }
-}
-
-struct Link {
-    name: String,
-    mac: Option<[u8; 6]>,
-    up: bool,
-}
-
-impl From<&rtnetlink::packet_route::link::LinkMessage> for Link {
-    fn from(message: &rtnetlink::packet_route::link::LinkMessage) -> Self {
-        use rtnetlink::packet_route::link::{LinkFlags, State};
-        let mut link = Self {
-            name: message.header.index.to_string(),
-            mac: None,
-            up: message
-                .header
-                .flags
-                .contains(LinkFlags::Up | LinkFlags::Running),
-        };
-        for attribute in &message.attributes {
-            match attribute {
-                LinkAttribute::IfName(name) => link.name.clone_from(name),
-                LinkAttribute::Address(address) => link.mac = address.as_slice().try_into().ok(),
-                LinkAttribute::OperState(State::Down | State::LowerLayerDown) => link.up = false,
-                _ => {}
-            }
-        }
-        link
-    }
-}
-
-struct Neighbour {
-    mac: Option<[u8; 6]>,
-    /// The kernel would send to it.
-    usable: bool,
-    /// The kernel knows that it is there.
-    confirmed: bool,
-    /// The kernel has learnt it and is not asking right now.
-    believed: bool,
-}
-
-impl Neighbour {
-    fn from(message: &NeighbourMessage) -> Option<(IpAddr, Self)> {
-        let mut ip = None;
-        let mut mac = None;
-        for attribute in &message.attributes {
-            match attribute {
-                NeighbourAttribute::Destination(NeighbourAddress::Inet(v4)) => {
-                    ip = Some(IpAddr::from(*v4))
-                }
-                NeighbourAttribute::Destination(NeighbourAddress::Inet6(v6)) => {
-                    ip = Some(IpAddr::from(*v6))
-                }
-                NeighbourAttribute::LinkLayerAddress(address) => {
-                    mac = address.as_slice().try_into().ok()
-                }
-                _ => {}
-            }
-        }
-        let state = message.header.state;
-        let confirmed = matches!(
-            state,
-            NeighbourState::Reachable | NeighbourState::Permanent | NeighbourState::Noarp
-        );
-        let usable = confirmed
-            || matches!(
-                state,
-                NeighbourState::Stale | NeighbourState::Delay | NeighbourState::Probe
-            );
-        let believed = matches!(
-            state,
-            NeighbourState::Reachable | NeighbourState::Stale | NeighbourState::Delay
-        );
-        Some((
-            ip?,
-            Self {
-                mac,
-                usable,
-                confirmed,
-                believed,
-            },
-        ))
     }
 }
 

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use lb_common::{
-    Address, Backend, BackendNote, Control, Flow, FlowTag, Listener, ListenerBucket, Map, Ring,
-    RingChunk, Service, ServiceNote, TCP, listener,
-    maps::{MAX_BACKENDS, MAX_SERVICES},
+    Address, Backend, BackendNote, Bound, Control, Flow, FlowTag, Link, Listener, ListenerBucket,
+    Map, Ring, RingChunk, Service, ServiceNote, TCP, listener,
+    maps::{MAX_BACKENDS, MAX_SERVICES, MAX_SOURCES},
     memory::{Memory, read},
     service::CHUNK,
 };
@@ -19,6 +19,8 @@ pub struct ObservedService {
     pub note: ServiceNote,
     /// The slots of the ring in force.
     pub slots: Vec<u16>,
+    /// Which clients it lets in.
+    pub bounds: Vec<Bound>,
 }
 
 /// Everything the agent's predecessors, or it itself, wrote.
@@ -32,8 +34,12 @@ pub struct Observed {
     pub backends: BTreeMap<u16, (Backend, BackendNote)>,
     /// Incarnations of free backend numbers that were used before.
     pub incarnations: BTreeMap<u16, u16>,
-    /// The listeners in force, in no order.
+    /// The listeners in force, in no order; those found by a pattern have port 0.
     pub listeners: Vec<Listener>,
+    /// Source addresses by number.
+    pub sources: BTreeMap<u16, Address>,
+    /// Links by number.
+    pub links: Vec<Link>,
 }
 
 /// Reads the maps.
@@ -42,8 +48,19 @@ pub fn observe(memory: &dyn Memory) -> Observed {
     let mut observed = Observed {
         control,
         listeners: listeners(memory, &control),
+        links: (0..u32::from(control.links))
+            .filter_map(|number| read(memory.words(Map::Links), number))
+            .collect(),
         ..Observed::default()
     };
+    for number in 0..MAX_SOURCES {
+        let address: Address = read(memory.words(Map::Sources), number).unwrap_or_default();
+        if let Ok(number) = u16::try_from(number)
+            && address != Address::default()
+        {
+            observed.sources.insert(number, address);
+        }
+    }
     for number in 1..MAX_SERVICES {
         let Some(record) = read::<Service>(memory.words(Map::Services), number) else {
             break;
@@ -52,15 +69,13 @@ pub fn observe(memory: &dyn Memory) -> Observed {
             continue;
         }
         if let Some(note) = read(memory.words(Map::ServiceNotes), number) {
-            let slots = slots(memory, record.rings[(record.side & 1) as usize]);
-            observed.services.insert(
-                number,
-                ObservedService {
-                    record,
-                    note,
-                    slots,
-                },
-            );
+            let service = ObservedService {
+                record,
+                note,
+                slots: slots(memory, record.rings[(record.side & 1) as usize]),
+                bounds: bounds(memory, record.admission),
+            };
+            observed.services.insert(number, service);
         }
     }
     for number in 0..MAX_BACKENDS {
@@ -86,25 +101,28 @@ pub fn observe(memory: &dyn Memory) -> Observed {
 pub struct Live {
     /// Live flows by backend number.
     pub backends: BTreeMap<u16, u64>,
+    /// Those of them that have not ended: a flow that both sides have closed lives on for its last segments alone.
+    pub ongoing: BTreeMap<u16, u64>,
     /// Destinations of live flows: address, port in network order, protocol.
     pub destinations: BTreeSet<(Address, u16, u32)>,
     /// Live flows altogether.
     pub flows: u64,
 }
 
-/// Seconds after which a flow that the client closed is over for good.
-const CLOSED_LINGERS_S: u32 = 10;
-
-/// Whether a flow may still carry packets at tick `now`.
-pub fn is_live(flow: &Flow, service: &Service, hz: u32, now: u32) -> bool {
+/// Whether a flow may still carry packets at tick `now`. Entries of fragments and affinities are no flows.
+pub fn is_live(flow: &Flow, service: &Service, now: u32) -> bool {
+    if flow.kind > Flow::REPLY {
+        return false;
+    }
     let idle = now.wrapping_sub(flow.seen);
-    let limit = if flow.key.protocol == u32::from(TCP) {
-        service.tcp_idle
-    } else {
-        service.udp_idle
+    let limit = match (flow.key.protocol == u32::from(TCP), flow.state) {
+        (false, _) => service.udp_idle,
+        (true, Flow::OPENING) => service.tcp_opening,
+        (true, Flow::OPEN) => service.tcp_idle,
+        (true, Flow::CLOSED) => service.tcp_closed,
+        (true, _) => service.tcp_closing,
     };
-    let closed = flow.state == Flow::CLOSED && idle >= CLOSED_LINGERS_S.saturating_mul(hz);
-    !closed && idle < limit
+    idle < limit
 }
 
 /// Every entry of the flow table, over or not, with its tag.
@@ -119,15 +137,16 @@ pub fn flows(memory: &dyn Memory) -> impl Iterator<Item = (FlowTag, Flow)> {
 
 /// Looks through the flow table.
 pub fn live(memory: &dyn Memory, now: u32) -> Live {
-    let control: Control = read(memory.words(Map::Control), 0).unwrap_or_default();
-    let mut services: BTreeMap<u32, Service> = BTreeMap::new();
+    let mut services: BTreeMap<u16, Service> = BTreeMap::new();
     let mut live = Live::default();
     for (tag, flow) in flows(memory) {
-        let service = services
-            .entry(flow.service)
-            .or_insert_with(|| read(memory.words(Map::Services), flow.service).unwrap_or_default());
-        if is_live(&flow, service, control.hz, now) && current(memory, tag) {
+        let service = services.entry(flow.service).or_insert_with(|| {
+            read(memory.words(Map::Services), u32::from(flow.service)).unwrap_or_default()
+        });
+        if is_live(&flow, service, now) && current(memory, tag) && flow.kind == Flow::FORWARD {
             *live.backends.entry(tag.backend()).or_default() += 1;
+            *live.ongoing.entry(tag.backend()).or_default() +=
+                u64::from(flow.state != Flow::CLOSED);
             let key = &flow.key;
             live.destinations
                 .insert((key.vip, key.vip_port_ne(), key.protocol));
@@ -142,6 +161,12 @@ fn current(memory: &dyn Memory, tag: FlowTag) -> bool {
     read::<Backend>(memory.words(Map::Backends), u32::from(tag.backend())).is_some_and(|backend| {
         backend.incarnation == tag.incarnation() && backend.is(Backend::SERVES)
     })
+}
+
+fn bounds(memory: &dyn Memory, place: Ring) -> Vec<Bound> {
+    (place.base..place.base.saturating_add(place.len))
+        .map_while(|index| read(memory.words(Map::Bounds), index))
+        .collect()
 }
 
 fn slots(memory: &dyn Memory, ring: Ring) -> Vec<u16> {
@@ -166,6 +191,11 @@ fn listeners(memory: &dyn Memory, control: &Control) -> Vec<Listener> {
         .filter(|entry| entry.protocol != 0)
         .map(|entry| Listener {
             flags: entry.flags & Listener::CLOSING,
+            port: if entry.protocol & Listener::RANGE == 0 {
+                entry.port
+            } else {
+                0
+            },
             ..entry
         })
         .collect()

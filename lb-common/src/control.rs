@@ -24,6 +24,14 @@ pub struct Control {
     pub seen_step: u32,
     /// Ticks (jiffies) per second.
     pub hz: u32,
+    /// Number of patterns of each listener table.
+    pub patterns: [u8; 2],
+    /// Number of links.
+    pub links: u8,
     /// Zero.
-    pub reserved: [u8; 12],
+    pub reserved: u8,
+    /// Lowest and highest port that translated flows are given on a source address.
+    pub nat_ports: [u16; 2],
+    /// Lowest and highest port at which answers of backends come in; none where the first is the higher one.
+    pub reply_ports: [u16; 2],
 }

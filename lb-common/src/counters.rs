@@ -9,7 +9,7 @@ pub type PacketsBytes = [u64; 2];
 pub type BackendCounts = [u64; 4];
 
 /// Reasons reserved per service; a power of two, so that the index is a shift.
-pub const REASONS_PER_SERVICE: u32 = 32;
+pub const REASONS_PER_SERVICE: u32 = 64;
 
 /// Index into the counters of `service` (0 where no service was found) for `reason`.
 #[inline(always)]

@@ -25,6 +25,18 @@ pub const fn second(hash: u64) -> u64 {
     (hash >> 32).wrapping_mul(M2) >> 16
 }
 
+/// Hash of a client's prefix, for choices that depend on nothing else.
+#[inline(always)]
+pub fn client(prefix: &Address, seed: u64) -> u64 {
+    finish(fold(fold(seed, prefix[0]), prefix[1]))
+}
+
+/// Another hash made of one.
+#[inline(always)]
+pub const fn mix(hash: u64) -> u64 {
+    finish(fold(hash, M2))
+}
+
 /// Hash of a listener: its low half chooses the first bucket, its high half the second. `port` in network order, the way it stands in memory.
 #[inline(always)]
 pub fn listener(address: &Address, port: u16, protocol: u32, seed: u64) -> u64 {
@@ -35,13 +47,13 @@ pub fn listener(address: &Address, port: u16, protocol: u32, seed: u64) -> u64 {
 }
 
 #[inline(always)]
-fn fold(h: u64, word: u64) -> u64 {
+const fn fold(h: u64, word: u64) -> u64 {
     let h = (h ^ word).wrapping_mul(M1);
     h ^ (h >> 32)
 }
 
 #[inline(always)]
-fn finish(h: u64) -> u64 {
+const fn finish(h: u64) -> u64 {
     let h = h.wrapping_mul(M2);
     h ^ (h >> 29)
 }

@@ -9,35 +9,48 @@
 #![cfg_attr(not(feature = "std"), no_std)]
 
 pub mod address;
+pub mod admission;
 pub mod backend;
 pub mod control;
 pub mod counters;
+pub mod decap;
 pub mod explained;
 pub mod flow;
 pub mod hash;
+pub mod link;
 pub mod listener;
+pub mod load;
 pub mod maps;
 #[cfg(feature = "std")]
 pub mod memory;
 pub mod note;
 pub mod reason;
 pub mod service;
+pub mod stage;
 
 pub use address::Address;
+pub use admission::Bound;
 pub use backend::Backend;
 pub use control::Control;
 pub use explained::Explained;
 pub use flow::{Flow, FlowTag};
-pub use listener::{Listener, ListenerBucket};
+pub use link::Link;
+pub use listener::{Listener, ListenerBucket, Pattern};
+pub use load::Load;
 pub use maps::Map;
 pub use note::{BackendNote, ServiceNote};
 pub use reason::{Event, Reason};
 pub use service::{Cursor, Ring, RingChunk, Service};
+pub use stage::{Handover, Stage};
 
 /// Number of the layout of every map. An agent that meets pinned maps with another number must not write them.
-pub const ABI_VERSION: u32 = 1;
+pub const ABI_VERSION: u32 = 2;
 
 /// IANA protocol number of TCP (RFC 9293).
 pub const TCP: u8 = 6;
 /// IANA protocol number of UDP (RFC 768).
 pub const UDP: u8 = 17;
+/// IANA protocol number of ICMP (RFC 792).
+pub const ICMP: u8 = 1;
+/// IANA protocol number of ICMPv6 (RFC 4443).
+pub const ICMPV6: u8 = 58;

@@ -1,8 +1,8 @@
 //! The list of maps: one name, value size and capacity for both sides.
 
 use crate::{
-    Backend, BackendNote, Control, Cursor, Explained, Flow, ListenerBucket, RingChunk, Service,
-    ServiceNote, counters, flow, listener,
+    Address, Backend, BackendNote, Bound, Control, Cursor, Explained, Flow, Link, ListenerBucket,
+    Load, Pattern, RingChunk, Service, ServiceNote, admission, counters, flow, link, listener,
 };
 
 /// Services, number 0 excluded (it stands for "none").
@@ -11,6 +11,8 @@ pub const MAX_SERVICES: u32 = 4096;
 pub const MAX_BACKENDS: u32 = 16_384;
 /// Chunks of [`crate::service::CHUNK`] ring slots, of all services together.
 pub const MAX_RING_CHUNKS: u32 = 65_536;
+/// Source addresses of translated flows, of all services together.
+pub const MAX_SOURCES: u32 = 1024;
 /// Flow buckets the object declares; the agent sets the number that the configuration asks for.
 pub const DEFAULT_FLOW_BUCKETS: u32 = 8192;
 
@@ -39,11 +41,21 @@ pub enum Map {
     BackendNotes,
     /// [`Explained`], one entry.
     Explained,
+    /// [`Pattern`]: side 0, then side 1.
+    Patterns,
+    /// [`Address`] by source number; zero where the number is free.
+    Sources,
+    /// [`Link`] by number.
+    Links,
+    /// [`Bound`].
+    Bounds,
+    /// [`Load`] by backend number.
+    Loads,
 }
 
 impl Map {
     /// Every map of this kind, in the order of their numbers.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 16] = [
         Self::Control,
         Self::Listeners,
         Self::Services,
@@ -55,6 +67,11 @@ impl Map {
         Self::ServiceNotes,
         Self::BackendNotes,
         Self::Explained,
+        Self::Patterns,
+        Self::Sources,
+        Self::Links,
+        Self::Bounds,
+        Self::Loads,
     ];
 
     /// Name of the map in the object and of its pin.
@@ -71,6 +88,11 @@ impl Map {
             Self::ServiceNotes => "LB_SVC_NOTES",
             Self::BackendNotes => "LB_BE_NOTES",
             Self::Explained => "LB_EXPLAINED",
+            Self::Patterns => "LB_PATTERNS",
+            Self::Sources => "LB_SOURCES",
+            Self::Links => "LB_LINKS",
+            Self::Bounds => "LB_BOUNDS",
+            Self::Loads => "LB_LOADS",
         }
     }
 
@@ -88,6 +110,11 @@ impl Map {
             Self::ServiceNotes => size_of::<ServiceNote>(),
             Self::BackendNotes => size_of::<BackendNote>(),
             Self::Explained => size_of::<Explained>(),
+            Self::Patterns => size_of::<Pattern>(),
+            Self::Sources => size_of::<Address>(),
+            Self::Links => size_of::<Link>(),
+            Self::Bounds => size_of::<Bound>(),
+            Self::Loads => size_of::<Load>(),
         }
     }
 
@@ -98,7 +125,11 @@ impl Map {
             Self::Listeners => 2 * listener::MAX_BUCKETS,
             Self::Services | Self::Cursors | Self::ServiceNotes => MAX_SERVICES,
             Self::Ring => MAX_RING_CHUNKS,
-            Self::Backends | Self::BackendNotes => MAX_BACKENDS,
+            Self::Backends | Self::BackendNotes | Self::Loads => MAX_BACKENDS,
+            Self::Patterns => 2 * listener::MAX_PATTERNS,
+            Self::Sources => MAX_SOURCES,
+            Self::Links => link::MAX_LINKS,
+            Self::Bounds => admission::MAX_BOUNDS,
             Self::FlowTags => flow_buckets,
             Self::Flows => flow_buckets * flow::WAYS,
         }
@@ -116,7 +147,9 @@ pub const EVENTS: &str = "LB_EVENTS";
 /// Entries of [`EVENTS`].
 pub const EVENTS_ENTRIES: u32 = 8;
 
-/// Name of the program that forwards.
-pub const PROGRAM: &str = "lb";
-/// Name of the program that decides the same and changes nothing.
-pub const DRY_RUN: &str = "lb_dry_run";
+/// Name of the map of programs, by [`crate::Stage`].
+pub const STAGES: &str = "LB_STAGES";
+/// Name of the per-CPU [`crate::Handover`].
+pub const HANDOVER: &str = "LB_HANDOVER";
+/// Name of the per-CPU rate of ICMP messages of our own: a tick, and how many since ([`u64`] of two halves).
+pub const RATE: &str = "LB_RATE";

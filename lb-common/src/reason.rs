@@ -40,19 +40,25 @@ reasons! {
         FlowReused = "flow_reused",
         /// Forwarded: its flow's backend may not serve it any more, the scheduler chose anew.
         FlowMoved = "flow_moved",
+        /// Forwarded: mid-flow packet of an unknown flow, to the backend that the consistent scheduler gives it.
+        FlowFallback = "flow_fallback",
+        /// Forwarded to the client: the answer of a backend, translated back.
+        FlowReply = "flow_reply",
+        /// Forwarded: a later fragment follows the first.
+        Fragment = "fragment",
+        /// Forwarded: an ICMP error about a flow, to the end that must learn of it.
+        IcmpError = "icmp_error",
+        /// Answered: an echo request to a VIP.
+        Echo = "echo",
+        /// Answered with an ICMP error: too long for the way to its backend.
+        TooBig = "too_big",
+        /// Answered with an ICMP error: its time to live or hop limit ran out here.
+        Expired = "expired",
         /// Passed to the host: not IPv4 or IPv6.
         NotIp = "not_ip",
         /// Passed to the host: sent to a multicast or broadcast MAC address.
         NotUnicast = "not_unicast",
-        /// Passed to the host: VLAN-tagged.
-        Vlan = "vlan",
-        /// Passed to the host: IPv4 options.
-        Ipv4Options = "ipv4_options",
-        /// Passed to the host: a fragment.
-        Fragment = "fragment",
-        /// Passed to the host: IPv6 extension headers.
-        Ipv6Extension = "ipv6_extension",
-        /// Passed to the host: neither TCP nor UDP.
+        /// Passed to the host: neither TCP nor UDP, nor ICMP about a flow.
         NotTcpUdp = "not_tcp_udp",
         /// Passed to the host: its destination is no service.
         NoService = "no_service",
@@ -64,9 +70,27 @@ reasons! {
         ResetBackendGone = "reset_backend_gone",
         /// Answered with a TCP reset: no backend may be given a new flow.
         ResetNoBackend = "reset_no_backend",
+        /// Answered with a TCP reset: no port is left on the source addresses for a new flow to its backend.
+        ResetNoPort = "reset_no_port",
+        /// Dropped: UDP, and no port is left on the source addresses for a new flow to its backend.
+        NoPort = "no_port",
+        /// Dropped: its source is not let in by the service.
+        Denied = "denied",
+        /// Dropped: a later fragment whose first was not seen.
+        FragmentEarly = "fragment_early",
+        /// Dropped: a first fragment without its whole transport header, or one that lies across it (RFC 1858).
+        FragmentTiny = "fragment_tiny",
+        /// Dropped: a second first fragment that names another flow (RFC 5722).
+        FragmentOverlap = "fragment_overlap",
+        /// Dropped: it cannot be translated between IPv4 and IPv6 (RFC 7915).
+        Untranslatable = "untranslatable",
+        /// Dropped: an ICMP message of our own was due, and this CPU has sent enough of them.
+        RateLimited = "rate_limited",
+        /// Dropped: more extension headers than are walked.
+        TooManyHeaders = "too_many_headers",
         /// Dropped: a header runs past the end of the frame.
         Truncated = "truncated",
-        /// Dropped: IP version or header length is wrong.
+        /// Dropped: IP version, header length or extension header is wrong.
         BadIpHeader = "bad_ip_header",
         /// Dropped: the IP or UDP length disagrees with the frame.
         BadLength = "bad_length",
@@ -90,6 +114,8 @@ reasons! {
         FlowEvicted = "flow_evicted",
         /// A flow could not be recorded because other CPUs were writing both its buckets.
         FlowUnrecorded = "flow_unrecorded",
+        /// A new flow found no free port on the source addresses of its backend.
+        PortsExhausted = "ports_exhausted",
         /// A ring slot named a backend that may not be given new flows; the next slots were tried.
         SlotSkipped = "slot_skipped",
     }

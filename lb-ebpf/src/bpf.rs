@@ -2,6 +2,7 @@
 
 mod maps;
 mod packet;
+mod route;
 
-pub use maps::{KernelTables, explain};
+pub use maps::{KernelTables, call, explain};
 pub use packet::XdpPacket;

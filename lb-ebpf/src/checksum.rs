@@ -12,6 +12,24 @@ pub fn add<const N: usize>(mut sum: u64, words: &[u32; N]) -> u64 {
     sum
 }
 
+/// Takes `words` out of the running sum by adding their complements: ~m of RFC 1624 section 3, equation 3.
+#[inline(always)]
+pub fn remove<const N: usize>(mut sum: u64, words: &[u32; N]) -> u64 {
+    let mut at = 0;
+    while at < N {
+        sum += u64::from(!words[at]);
+        at += 1;
+    }
+    sum
+}
+
+/// The checksum field that was `field` before what it covers changed by `change`, the running sum of what was
+/// removed and added: HC' = ~(~HC + ~m + m') (RFC 1624 section 3, equation 3).
+#[inline(always)]
+pub const fn update(field: u16, change: u64) -> u16 {
+    finish(!field as u64 + change)
+}
+
 /// The checksum field for a running sum, the way it stands in memory: folded and complemented.
 #[inline(always)]
 pub const fn finish(sum: u64) -> u16 {
@@ -33,6 +51,22 @@ mod tests {
             finish(add(0, &words)).to_ne_bytes(),
             (!0xddf2_u16).to_be_bytes()
         );
+    }
+
+    #[test]
+    fn the_example_of_rfc_1624() {
+        let [from, to] = [0x5555, 0x3285_u16].map(|word| u32::from(word.to_be()));
+        let change = add(remove(0, &[from]), &[to]);
+        assert_eq!(update(0xdd2f_u16.to_be(), change), 0);
+    }
+
+    #[test]
+    fn an_updated_field_is_the_computed_one() {
+        let before = [0x0102_0304, 0xffff_ffff, 0, 0x8000_0001];
+        let after = [0, 0xffff_fffe, 0xdead_beef, 0x8000_0001];
+        let change = add(remove(0, &before), &after);
+        let field = finish(add(0, &before));
+        assert_eq!(update(field, change), finish(add(0, &after)));
     }
 
     #[test]

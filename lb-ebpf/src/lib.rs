@@ -13,9 +13,15 @@
     feature(core_intrinsics, asm_experimental_arch)
 )]
 
+pub mod answer;
 #[cfg(target_arch = "bpf")]
 pub mod bpf;
+pub mod branchless;
 pub mod checksum;
+pub mod decap;
+#[cfg(test)]
+#[cfg(feature = "testing")]
+mod fixtures;
 pub mod forward;
 pub mod header;
 pub mod lookup;

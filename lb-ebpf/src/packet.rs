@@ -2,8 +2,8 @@
 
 /// One frame, from its Ethernet header on.
 ///
-/// Offsets and sizes are constants at every call, so that the kernel's verifier sees one comparison and a fixed
-/// access.
+/// Sizes are constants at every call, offsets at most [`MAX_OFFSET`], so that the kernel's verifier sees one comparison
+/// and a fixed access.
 pub trait Packet {
     /// Bytes of the frame, without FCS.
     fn len(&self) -> usize;
@@ -23,9 +23,21 @@ pub trait Packet {
     /// `None` where the frame is too short.
     fn store<const N: usize>(&mut self, offset: usize, words: &[u32; N]) -> Option<()>;
 
+    /// Overwrites the two bytes at `offset`, given the way they stand in memory, or changes nothing and returns
+    /// `None` where the frame is too short.
+    fn store_u16(&mut self, offset: usize, word: u16) -> Option<()>;
+
     /// Cuts the frame to `len` bytes, or changes nothing and returns `None` where it is shorter.
     fn truncate(&mut self, len: usize) -> Option<()>;
+
+    /// Makes the first `from` bytes of the frame `to` bytes: what follows them keeps its content and then begins at
+    /// `to`; what the first `to` bytes hold is not specified. Changes nothing and returns `None` where there is no
+    /// room in front of the frame.
+    fn refront(&mut self, from: usize, to: usize) -> Option<()>;
 }
+
+/// Largest offset that is asked for: the verifier must know a bound.
+pub const MAX_OFFSET: usize = 0x3fff;
 
 /// `N` bytes that are known to be there. Words are read the way they stand in memory, wherever they lie: on the
 /// wire nothing is aligned.

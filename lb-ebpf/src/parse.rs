@@ -1,11 +1,19 @@
 //! Bytes to meaning. Knows no maps.
 
-use lb_common::{Reason, TCP, UDP, address::mapped, flow::FlowKey};
+mod full;
+pub mod icmp;
+mod plain;
+mod transport;
+
+use lb_common::{Reason, TCP, flow::FlowKey};
+
+pub use full::{Internet, full, internet};
+pub use plain::plain;
 
 use crate::{
-    header::{ethernet, ipv4, ipv6, tcp, udp},
-    packet::Packet,
-    verdict::Exit,
+    header::{ethernet, tcp},
+    packet::{Header as _, Packet},
+    verdict::Turn,
 };
 
 /// What the road needs to know of a packet that could be for a service.
@@ -13,20 +21,42 @@ use crate::{
 pub struct Parsed {
     /// IP version.
     pub version: Version,
-    /// Its five-tuple, as seen from the client.
+    /// Where the IP header begins in the frame: after the Ethernet header and its VLAN tags.
+    pub l3: usize,
+    /// Where the transport header begins in the frame.
+    pub l4: usize,
+    /// Length of the IP packet in bytes, its header included.
+    pub len: usize,
+    /// Its five-tuple, as seen from the sender. A later fragment has no ports.
     pub key: FlowKey,
-    /// TCP: flags of byte 13. UDP: 0.
+    /// TCP: flags of byte 13. Else 0.
     pub flags: u8,
-    /// TCP: sequence number, the way it stands in memory. UDP: 0.
+    /// TCP: sequence number, the way it stands in memory. Else 0.
     pub sequence: u32,
+    /// What part of a packet it is.
+    pub part: Part,
+    /// Identification of the packet that a fragment is part of, the way it stands in memory.
+    pub id: u32,
+}
+
+/// What part of a packet a frame carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Part {
+    /// All of it.
+    Whole,
+    /// Its first fragment.
+    First,
+    /// A later fragment.
+    Later,
 }
 
 /// IP version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Version {
-    /// IPv4 without options.
+    /// IPv4.
     V4,
-    /// IPv6 without extension headers.
+    /// IPv6.
     V6,
 }
 
@@ -44,141 +74,35 @@ impl Parsed {
     }
 }
 
-/// Reads the headers, or says why the packet is none of ours.
+/// Most VLAN tags that are looked through: 802.1ad has two.
+const MAX_TAGS: usize = 2;
+
+/// Where the IP header begins, and which version follows by the EtherType.
 #[inline(always)]
-pub fn parse<P: Packet>(packet: &P) -> Result<Parsed, Exit> {
+pub(crate) fn front<P: Packet>(packet: &P) -> Result<(usize, Version), Turn> {
     let header = packet
         .header::<{ ethernet::LEN }>(0)
-        .ok_or(Exit::drop(Reason::Truncated))?;
+        .ok_or(Turn::drop(Reason::Truncated))?;
     if ethernet::is_group(&header) {
-        return Err(Exit::pass(Reason::NotUnicast));
+        return Err(Turn::pass(Reason::NotUnicast));
     }
-    match ethernet::ether_type(&header) {
-        ethernet::IPV4 => parse_v4(packet),
-        ethernet::IPV6 => parse_v6(packet),
-        ethernet::VLAN | ethernet::QINQ => Err(Exit::pass(Reason::Vlan)),
-        _ => Err(Exit::pass(Reason::NotIp)),
-    }
-}
-
-#[inline(always)]
-fn parse_v4<P: Packet>(packet: &P) -> Result<Parsed, Exit> {
-    const AT: usize = ethernet::LEN;
-    let ip = packet
-        .header::<{ ipv4::LEN }>(AT)
-        .ok_or(Exit::drop(Reason::Truncated))?;
-    let header_len = ipv4::header_len(&ip);
-    if ipv4::version(&ip) != 4 || header_len < ipv4::LEN {
-        return Err(Exit::drop(Reason::BadIpHeader));
-    }
-    let total = ipv4::total_len(&ip);
-    if total < header_len || total > packet.len() - AT {
-        return Err(Exit::drop(Reason::BadLength));
-    }
-    if header_len > ipv4::LEN {
-        return Err(Exit::pass(Reason::Ipv4Options));
-    }
-    if ipv4::is_fragment(&ip) {
-        return Err(Exit::pass(Reason::Fragment));
-    }
-    let transport =
-        parse_transport::<P, { AT + ipv4::LEN }>(packet, ipv4::protocol(&ip), total - ipv4::LEN)?;
-    Ok(Parsed {
-        version: Version::V4,
-        key: FlowKey {
-            client: mapped(ipv4::source(&ip)),
-            vip: mapped(ipv4::destination(&ip)),
-            ports: transport.ports,
-            protocol: u32::from(ipv4::protocol(&ip)),
-        },
-        flags: transport.flags,
-        sequence: transport.sequence,
-    })
-}
-
-#[inline(always)]
-fn parse_v6<P: Packet>(packet: &P) -> Result<Parsed, Exit> {
-    const AT: usize = ethernet::LEN;
-    let ip = packet
-        .header::<{ ipv6::LEN }>(AT)
-        .ok_or(Exit::drop(Reason::Truncated))?;
-    if ipv6::version(&ip) != 6 {
-        return Err(Exit::drop(Reason::BadIpHeader));
-    }
-    let payload = ipv6::payload_len(&ip);
-    if payload > packet.len() - AT - ipv6::LEN {
-        return Err(Exit::drop(Reason::BadLength));
-    }
-    let next_header = ipv6::next_header(&ip);
-    if next_header == ipv6::FRAGMENT {
-        return Err(Exit::pass(Reason::Fragment));
-    }
-    if ipv6::is_extension(next_header) {
-        return Err(Exit::pass(Reason::Ipv6Extension));
-    }
-    let transport = parse_transport::<P, { AT + ipv6::LEN }>(packet, next_header, payload)?;
-    Ok(Parsed {
-        version: Version::V6,
-        key: FlowKey {
-            client: ipv6::source(&ip),
-            vip: ipv6::destination(&ip),
-            ports: transport.ports,
-            protocol: u32::from(next_header),
-        },
-        flags: transport.flags,
-        sequence: transport.sequence,
-    })
-}
-
-struct Transport {
-    ports: u32,
-    flags: u8,
-    sequence: u32,
-}
-
-/// `len` is what the IP header says follows it.
-#[inline(always)]
-fn parse_transport<P: Packet, const AT: usize>(
-    packet: &P,
-    protocol: u8,
-    len: usize,
-) -> Result<Transport, Exit> {
-    match protocol {
-        TCP => {
-            if len < tcp::LEN {
-                return Err(Exit::drop(Reason::Truncated));
-            }
-            let header = packet
-                .header::<{ tcp::LEN }>(AT)
-                .ok_or(Exit::drop(Reason::Truncated))?;
-            let header_len = tcp::header_len(&header);
-            let flags = tcp::flags(&header);
-            if header_len < tcp::LEN || header_len > len || !tcp::are_sane(flags) {
-                return Err(Exit::drop(Reason::BadTcpHeader));
-            }
-            Ok(Transport {
-                ports: tcp::ports(&header),
-                flags,
-                sequence: tcp::sequence(&header),
-            })
+    let mut l3 = ethernet::LEN;
+    let mut ether_type = ethernet::ether_type(&header);
+    let mut tags = 0;
+    while tags < MAX_TAGS {
+        if ether_type != ethernet::VLAN && ether_type != ethernet::QINQ {
+            break;
         }
-        UDP => {
-            if len < udp::LEN {
-                return Err(Exit::drop(Reason::Truncated));
-            }
-            let header = packet
-                .header::<{ udp::LEN }>(AT)
-                .ok_or(Exit::drop(Reason::Truncated))?;
-            let length = udp::length(&header);
-            if length < udp::LEN || length > len {
-                return Err(Exit::drop(Reason::BadLength));
-            }
-            Ok(Transport {
-                ports: udp::ports(&header),
-                flags: 0,
-                sequence: 0,
-            })
-        }
-        _ => Err(Exit::pass(Reason::NotTcpUdp)),
+        let tag = packet
+            .header::<{ ethernet::TAG_LEN }>(l3)
+            .ok_or(Turn::drop(Reason::Truncated))?;
+        ether_type = u16::from_be(tag.u16::<2>());
+        l3 += ethernet::TAG_LEN;
+        tags += 1;
+    }
+    match ether_type {
+        ethernet::IPV4 => Ok((l3, Version::V4)),
+        ethernet::IPV6 => Ok((l3, Version::V6)),
+        _ => Err(Turn::pass(Reason::NotIp)),
     }
 }

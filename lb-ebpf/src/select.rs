@@ -3,180 +3,197 @@
 //! Every packet proves that its backend may still serve it. If it may not, a packet that may begin a flow is
 //! scheduled anew and anything else is answered with a reset; nothing is dropped in silence.
 
+mod admission;
+mod affinity;
+pub mod begin;
+pub mod bind;
 mod flow_table;
-mod round_robin;
+pub mod fragment;
+pub mod open;
+pub mod record;
+pub mod reply;
+mod schedule;
+mod state;
+pub mod subject;
 
-use lb_common::{Backend, Control, Flow, FlowTag, Reason, hash};
+use lb_common::{Backend, Control, Flow, FlowTag, Reason, Service, hash};
 
-use crate::{header::tcp, lookup::Found, parse::Parsed, tables::Tables, verdict::Exit};
-use flow_table::{Hit, Place, Sought};
+use crate::{header::tcp, lookup::Found, parse::Parsed, tables::Tables, verdict::Turn};
+pub use flow_table::{Hit, Place, is_served, place, read as at};
+use state::limit;
 
 /// The backend a packet goes to.
 #[derive(Clone, Copy, Debug)]
 pub struct Choice {
     /// Its number.
     pub number: u16,
-    /// Its record.
-    pub backend: Backend,
     /// How it was chosen.
     pub reason: Reason,
+    /// Translated: number of the source address, [`lb_common::backend::NO_SOURCE`] for the client's.
+    pub source: u16,
+    /// Translated: the source port, in network order the way it stands in memory.
+    pub port: u16,
+    /// Where its flow stands: bucket times ways plus way; [`Flow::NO_TWIN`] where it is not remembered.
+    pub flow: u32,
 }
 
-/// Chooses, and remembers the choice.
+/// What is known of a client's packet.
+pub enum Known {
+    /// It follows its flow, or the consistent choice.
+    Goes(Choice),
+    /// It begins a flow, for this reason; a former one with its five-tuple may stand at this place.
+    Begins(Reason, u32),
+}
+
+/// Looks whether the packet follows a flow.
 #[inline(always)]
 pub fn select<T: Tables>(
     tables: &T,
     control: &Control,
+    service: &Service,
     found: &Found,
     parsed: &Parsed,
-) -> Result<Choice, Exit> {
+) -> Result<Known, Turn> {
     let now = tables.now();
     let hash = hash::flow(&parsed.key, control.flow_seed);
-    let (place, reason) = match flow_table::find(tables, control, hash, &parsed.key) {
-        Sought::Found(hit) => {
-            let reused = begins_anew(&hit.flow, parsed, found, now);
-            if !reused {
-                if let Some(choice) = follow(tables, &hit) {
-                    touch(tables, control, &hit, parsed, now);
-                    return Ok(choice);
-                }
-                if !parsed.is_opening() {
-                    return Err(unanswerable(parsed, Reason::ResetBackendGone));
-                }
+    let mut own = Flow::NO_TWIN;
+    let mut reason = Reason::FlowNew;
+    let is_remembered = parsed.is_tcp() || service.flags & Service::ONE_PACKET == 0;
+    if is_remembered && let Some(hit) = flow_table::find_forward(tables, control, hash, &parsed.key)
+    {
+        let reused = begins_anew(&hit.flow, parsed, service, now);
+        if !reused {
+            if let Some(choice) = follow(tables, &hit) {
+                touch(tables, control, service, &hit, parsed.flags, now);
+                return Ok(Known::Goes(choice));
             }
-            let reason = if reused {
-                Reason::FlowReused
-            } else {
-                Reason::FlowMoved
-            };
-            (Some(hit.place), tables.opaque(reason))
+            if !parsed.is_opening() {
+                return Err(unanswerable(parsed.flags, Reason::ResetBackendGone));
+            }
         }
-        Sought::Missing(place) => (place, Reason::FlowNew),
-    };
+        own = hit.place.index();
+        reason = if reused {
+            Reason::FlowReused
+        } else {
+            Reason::FlowMoved
+        };
+    }
+    let reason = tables.opaque(reason);
     if found.closing {
-        return Err(Exit::pass(Reason::Closing));
+        return Err(Turn::pass(Reason::Closing));
     }
     if !parsed.is_opening() {
-        return Err(unanswerable(parsed, Reason::ResetNoFlow));
+        return fall_back(tables, control, found.number, service, hash, parsed).map(Known::Goes);
     }
-    let newcomer = Newcomer {
-        flow: Flow {
-            key: parsed.key,
-            seen: now,
-            state: if parsed.is_tcp() {
-                Flow::OPENING
-            } else {
-                Flow::OPEN
-            },
-            isn: parsed.sequence,
-            service: found.number,
-            born: now,
-            reserved: 0,
-        },
-        hash,
-        place,
-    };
-    let chosen = u16::try_from(begin(tables, &newcomer)).ok();
-    let chosen = chosen.and_then(|number| Some((number, tables.backend(number)?)));
-    let Some((number, backend)) = chosen else {
-        return Err(if parsed.is_tcp() {
-            Exit::reset(Reason::ResetNoBackend)
-        } else {
-            Exit::drop(Reason::NoBackend)
-        });
-    };
-    Ok(Choice {
-        number,
-        backend,
-        reason,
-    })
-}
-
-/// A flow to be: everything is known but its backend.
-struct Newcomer {
-    flow: Flow,
-    hash: u64,
-    place: Option<Place>,
-}
-
-/// What [`begin`] returns where no backend may be given a new flow.
-const NONE: u32 = u32::MAX;
-
-/// Lets the scheduler choose a backend for the newcomer and remembers it. A function of its own because its
-/// tables would not fit into the stack frame of the road, which established flows take without a call.
-#[inline(never)]
-fn begin<T: Tables>(tables: &T, newcomer: &Newcomer) -> u32 {
-    let number = newcomer.flow.service;
-    let (Some(control), Some(service)) = (tables.control(), tables.service(number)) else {
-        return NONE;
-    };
-    let Some((number, backend)) = round_robin::choose(tables, number, &service) else {
-        return NONE;
-    };
-    if !T::DRY_RUN {
-        let tag = FlowTag::new(newcomer.hash, number, backend.incarnation);
-        flow_table::record(tables, &control, &service, newcomer, tag);
-    }
-    u32::from(number)
+    Ok(Known::Begins(reason, own))
 }
 
 /// Whether this packet, although its flow is known, begins another one on the same five-tuple.
 #[inline(always)]
-fn begins_anew(flow: &Flow, parsed: &Parsed, found: &Found, now: u32) -> bool {
+fn begins_anew(flow: &Flow, parsed: &Parsed, service: &Service, now: u32) -> bool {
     let idle = now.wrapping_sub(flow.seen);
     if !parsed.is_tcp() {
-        return idle >= found.service.udp_idle;
+        return idle >= service.udp_idle;
     }
     // An established flow that is neither closed nor stale keeps its backend: that backend answers the SYN with a
     // challenge ACK (RFC 5961 section 4), so that a forged SYN cannot move the flow.
     parsed.is_opening()
-        && (flow.state == Flow::CLOSED
-            || idle >= found.service.tcp_idle
+        && (matches!(flow.state, Flow::CLOSED | Flow::CLIENT_CLOSED)
+            || idle >= limit(flow, service)
             || (flow.state == Flow::OPENING && flow.isn != parsed.sequence))
 }
 
+/// The backend of a known flow, if it may still serve it.
 #[inline(always)]
 fn follow<T: Tables>(tables: &T, hit: &Hit) -> Option<Choice> {
-    let number = hit.tag.backend();
-    let backend = tables.backend(number)?;
-    (backend.incarnation == hit.tag.incarnation() && backend.is(Backend::SERVES)).then_some(
-        Choice {
-            number,
-            backend,
-            reason: Reason::FlowHit,
-        },
-    )
+    is_served(tables, hit.tag).then(|| Choice {
+        number: hit.tag.backend(),
+        reason: Reason::FlowHit,
+        source: hit.flow.source,
+        port: hit.flow.port,
+        flow: hit.place.index(),
+    })
 }
 
+/// Notes that a packet of this flow came by.
 #[inline(always)]
-fn touch<T: Tables>(tables: &T, control: &Control, hit: &Hit, parsed: &Parsed, now: u32) {
+fn touch<T: Tables>(
+    tables: &T,
+    control: &Control,
+    service: &Service,
+    hit: &Hit,
+    flags: u8,
+    now: u32,
+) {
     if T::DRY_RUN {
         return;
     }
-    let Place { bucket, way, .. } = hit.place;
-    if now.wrapping_sub(hit.flow.seen) >= control.seen_step {
-        tables.set_seen(bucket, way, now);
+    let is_due = now.wrapping_sub(hit.flow.seen) >= control.seen_step;
+    let state = state::next(&hit.flow, flags);
+    if !is_due && state == hit.flow.state {
+        return;
     }
-    if parsed.is_tcp() {
-        let state = if parsed.flags & (tcp::FIN | tcp::RST) != 0 {
-            Flow::CLOSED
-        } else if parsed.flags & tcp::SYN == 0 && hit.flow.state == Flow::OPENING {
-            Flow::OPEN
-        } else {
-            hit.flow.state
-        };
-        if state != hit.flow.state {
-            tables.set_state(bucket, way, state);
-        }
+    if state == Flow::CLOSED && hit.flow.state != Flow::CLOSED && service.counts_flows() {
+        tables.flow_ended(hit.tag.backend());
     }
+    let twin = flow_table::twin(tables, hit);
+    mark(tables, &hit.place, now, state);
+    if twin.is_some() {
+        mark(tables, &twin, now, state);
+    }
+}
+
+#[inline(always)]
+fn mark<T: Tables>(tables: &T, place: &Place, now: u32, state: u8) {
+    tables.set_seen(place.bucket, place.way, now);
+    tables.set_state(place.bucket, place.way, state);
+}
+
+/// What becomes of a packet in mid-flow whose flow is not known.
+///
+/// A consistent scheduler names the backend that the flow most probably has; nothing is remembered, so that a flood of
+/// such packets costs no flow its place. Any other scheduler could only guess, and a translated flow's port is lost: the
+/// client learns at once that its connection is gone.
+#[inline(always)]
+fn fall_back<T: Tables>(
+    tables: &T,
+    control: &Control,
+    number: u32,
+    service: &Service,
+    hash: u64,
+    parsed: &Parsed,
+) -> Result<Choice, Turn> {
+    let lost = unanswerable(parsed.flags, Reason::ResetNoFlow);
+    if !service.is_consistent() {
+        return Err(lost);
+    }
+    let chosen = schedule::consistent(tables, control, number, service, hash, &parsed.key.client);
+    let number = u16::try_from(chosen).map_err(|_| lost)?;
+    let backend = tables.backend(number).ok_or(lost)?;
+    if backend.is_translated() {
+        return Err(lost);
+    }
+    Ok(Choice {
+        number,
+        reason: Reason::FlowFallback,
+        source: lb_common::backend::NO_SOURCE,
+        port: 0,
+        flow: Flow::NO_TWIN,
+    })
 }
 
 /// A reset is never answered with a reset (RFC 9293 section 3.5.2).
 #[inline(always)]
-fn unanswerable(parsed: &Parsed, reason: Reason) -> Exit {
-    if parsed.flags & tcp::RST != 0 {
-        Exit::drop(Reason::StrayReset)
+fn unanswerable(flags: u8, reason: Reason) -> Turn {
+    if flags & tcp::RST != 0 {
+        Turn::drop(Reason::StrayReset)
     } else {
-        Exit::reset(reason)
+        Turn::reset(reason)
     }
+}
+
+/// Tag of a flow with `hash` on `backend`.
+#[inline(always)]
+fn tag(hash: u64, number: u16, backend: &Backend) -> FlowTag {
+    FlowTag::new(hash, number, backend.incarnation)
 }

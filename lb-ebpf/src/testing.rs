@@ -3,21 +3,24 @@
 use std::{
     cell::{Cell, RefCell},
     collections::BTreeMap,
+    mem::offset_of,
     sync::atomic::{AtomicU64, Ordering},
 };
 
 use lb_common::{
-    Backend, Control, Cursor, Event, Flow, FlowTag, ListenerBucket, Map, Reason, RingChunk,
-    Service,
+    Address, Backend, Bound, Control, Cursor, Event, Flow, FlowTag, Handover, Link, ListenerBucket,
+    Load, Map, Pattern, Reason, RingChunk, Service,
     counters::{BackendCounts, PacketsBytes},
-    flow::{FlowTags, WAYS},
+    flow::WAYS,
     memory::{HostMemory, Memory, read, write},
     service::CHUNK,
 };
 
 use crate::{
+    forward::front::Way,
     packet::{Header, Packet},
     pipeline,
+    select::bind,
     tables::Tables,
     verdict::Outcome,
 };
@@ -80,8 +83,29 @@ impl Packet for HostPacket {
         Some(())
     }
 
+    fn store_u16(&mut self, offset: usize, word: u16) -> Option<()> {
+        let bytes = self.bytes.get_mut(offset..offset + 2)?;
+        bytes.copy_from_slice(&word.to_ne_bytes());
+        Some(())
+    }
+
     fn truncate(&mut self, len: usize) -> Option<()> {
         (len <= self.bytes.len()).then(|| self.bytes.truncate(len))
+    }
+
+    fn refront(&mut self, from: usize, to: usize) -> Option<()> {
+        // The kernel keeps XDP_PACKET_HEADROOM bytes in front of a frame and leaves a frame at least its Ethernet
+        // header (bpf_xdp_adjust_head in net/core/filter.c).
+        const HEADROOM: usize = 256;
+        if from > self.bytes.len() || to > from + HEADROOM {
+            return None;
+        }
+        if self.bytes.len() + to < from + 14 {
+            return None;
+        }
+        // As in a driver, whose headroom holds anything: a byte nobody writes must not go unnoticed.
+        self.bytes.splice(..from, std::iter::repeat_n(0xa5, to));
+        Some(())
     }
 }
 
@@ -92,6 +116,12 @@ pub struct HostTables<const DRY: bool = false> {
     pub memory: HostMemory,
     /// The current tick.
     pub now: Cell<u32>,
+    /// Ways by destination: the host's routes.
+    pub routes: RefCell<BTreeMap<Address, Way>>,
+    /// What one stage told the next.
+    pub handover: Cell<Handover>,
+    /// Tick of the first ICMP message of this tenth of a second, and how many there were.
+    pub sent: Cell<(u32, u32)>,
     /// Packets and bytes by service and reason.
     pub counters: RefCell<BTreeMap<(u32, Reason), PacketsBytes>>,
     /// Packets, bytes and new flows by backend.
@@ -118,6 +148,18 @@ impl<const DRY: bool> HostTables<DRY> {
         self.memory.words(Map::FlowTags).get(index)
     }
 
+    fn ways(&self, bucket: u32, is: impl Fn(FlowTag) -> bool) -> u32 {
+        let ways = (0..WAYS).filter(|way| self.tag(bucket, *way).is_some_and(&is));
+        ways.map(|way| 1 << way).sum()
+    }
+
+    fn add_load(&self, number: u16, offset: usize) {
+        let index = usize::from(number) * size_of::<Load>() / 8 + offset / 8;
+        if let Some(word) = self.memory.words(Map::Loads).get(index) {
+            word.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
     fn change_flow(&self, bucket: u32, way: u32, change: impl FnOnce(&mut Flow)) {
         if let Some(mut flow) = self.flow(bucket, way) {
             change(&mut flow);
@@ -137,6 +179,10 @@ impl<const DRY: bool> Tables for HostTables<DRY> {
         self.entry(Map::Listeners, index)
     }
 
+    fn pattern(&self, index: u32) -> Option<Pattern> {
+        self.entry(Map::Patterns, index)
+    }
+
     fn service(&self, number: u32) -> Option<Service> {
         self.entry(Map::Services, number)
     }
@@ -146,8 +192,36 @@ impl<const DRY: bool> Tables for HostTables<DRY> {
         Some(chunk[(slot % CHUNK) as usize])
     }
 
+    fn pair(&self, slot: u32) -> Option<[u16; 2]> {
+        Some([self.slot(slot)?, self.slot(slot + 1)?])
+    }
+
     fn backend(&self, number: u16) -> Option<Backend> {
         self.entry(Map::Backends, u32::from(number))
+    }
+
+    fn load(&self, number: u16) -> Option<Load> {
+        self.entry(Map::Loads, u32::from(number))
+    }
+
+    fn flow_begun(&self, number: u16) {
+        self.add_load(number, offset_of!(Load, begun));
+    }
+
+    fn flow_ended(&self, number: u16) {
+        self.add_load(number, offset_of!(Load, ended));
+    }
+
+    fn source(&self, number: u16) -> Option<Address> {
+        self.entry(Map::Sources, u32::from(number))
+    }
+
+    fn link(&self, number: u32) -> Option<Link> {
+        self.entry(Map::Links, number)
+    }
+
+    fn bound(&self, index: u32) -> Option<Bound> {
+        self.entry(Map::Bounds, index)
     }
 
     fn take_ticket(&self, service: u32, side: u32) -> Option<u64> {
@@ -156,8 +230,12 @@ impl<const DRY: bool> Tables for HostTables<DRY> {
         Some(ticket.fetch_add(u64::from(!DRY), Ordering::SeqCst))
     }
 
-    fn tags(&self, bucket: u32) -> Option<FlowTags> {
-        self.entry(Map::FlowTags, bucket)
+    fn tagged(&self, bucket: u32, tag: u32) -> u32 {
+        self.ways(bucket, |candidate| candidate.tag() == tag)
+    }
+
+    fn free(&self, bucket: u32) -> u32 {
+        self.ways(bucket, |candidate| candidate == FlowTag::FREE)
     }
 
     fn tag(&self, bucket: u32, way: u32) -> Option<FlowTag> {
@@ -190,12 +268,64 @@ impl<const DRY: bool> Tables for HostTables<DRY> {
         self.change_flow(bucket, way, |flow| flow.seen = seen);
     }
 
-    fn set_state(&self, bucket: u32, way: u32, state: u32) {
+    fn set_state(&self, bucket: u32, way: u32, state: u8) {
         self.change_flow(bucket, way, |flow| flow.state = state);
     }
 
     fn now(&self) -> u32 {
         self.now.get()
+    }
+
+    fn set_twin(&self, bucket: u32, way: u32, twin: u32) {
+        self.change_flow(bucket, way, |flow| flow.twin = twin);
+    }
+
+    fn route(&self, _source: &Address, destination: &Address, _ingress: u32) -> Option<Way> {
+        self.routes.borrow().get(destination).copied()
+    }
+
+    fn hand_over(&self, handover: &Handover) {
+        self.handover.set(*handover);
+    }
+
+    fn set_backend(&self, number: u16) {
+        self.handover.set(Handover {
+            backend: number,
+            ..self.handover.get()
+        });
+    }
+
+    fn set_drawn(&self, drawn: u32) {
+        self.handover.set(Handover {
+            drawn,
+            ..self.handover.get()
+        });
+    }
+
+    fn set_bound(&self, bound: bind::Bound) {
+        self.handover.set(Handover {
+            source: bound.source(),
+            port: bound.port(),
+            twin: bound.twin(),
+            ..self.handover.get()
+        });
+    }
+
+    fn handed_over(&self) -> Option<Handover> {
+        Some(self.handover.get())
+    }
+
+    fn may_send(&self, burst: u32, tenth: u32) -> bool {
+        let (since, count) = self.sent.get();
+        let now = self.now();
+        let (since, count) = if now.wrapping_sub(since) >= tenth {
+            (now, 0)
+        } else {
+            (since, count)
+        };
+        let may = count < burst;
+        self.sent.set((since, count + u32::from(may)));
+        may
     }
 
     fn opaque<T: Copy>(&self, value: T) -> T {

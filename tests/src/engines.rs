@@ -1,10 +1,12 @@
 //! The packet path twice: on the host and in the kernel, over the same tables. What one does, the other must do.
 
+mod quick;
 mod report;
 mod world;
 
+pub use quick::Became;
 pub use report::{Changes, Counted};
-pub use world::{World, test_config};
+pub use world::{OWN, OWN6, World, test_config};
 
 use std::sync::atomic::Ordering;
 
@@ -118,7 +120,13 @@ impl World {
             bail!("the flow tables differ\nhost   {host:#?}\nkernel {kernel:#?}");
         }
         let used = usize::from(world::BACKENDS) * 8;
-        for map in [Map::Cursors, Map::Services, Map::Backends, Map::Control] {
+        for map in [
+            Map::Cursors,
+            Map::Services,
+            Map::Backends,
+            Map::Control,
+            Map::Loads,
+        ] {
             let words = |memory: &dyn Memory| -> Vec<u64> {
                 memory
                     .words(map)
@@ -166,9 +174,11 @@ struct Entry {
     index: u32,
     tag: u64,
     client: ([u64; 2], [u64; 2], u32, u32),
-    state: u32,
+    state: u8,
+    kind: u8,
+    ends: (u16, u16, u32),
     isn: u32,
-    service: u32,
+    service: u16,
 }
 
 fn flow_list(host: &HostTables) -> Vec<Entry> {
@@ -188,6 +198,8 @@ fn flow_list_of(memory: &dyn Memory) -> Vec<Entry> {
                 tag: tag.0,
                 client: (key.client, key.vip, key.ports, key.protocol),
                 state: flow.state,
+                kind: flow.kind,
+                ends: (flow.source, flow.port, flow.twin),
                 isn: flow.isn,
                 service: flow.service,
             })

@@ -2,7 +2,10 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use etherparse::{IpHeaders, PacketBuilder, PacketBuilderStep};
+use etherparse::{
+    IpFragOffset, IpHeaders, IpNumber, Ipv4Header, Ipv6FragmentHeader, PacketBuilder,
+    PacketBuilderStep,
+};
 
 /// MAC address of the sender of every frame.
 pub const CLIENT_MAC: [u8; 6] = [0x02, 0, 0, 0, 0, 0xc1];
@@ -99,6 +102,164 @@ pub fn ping(source: IpAddr, destination: IpAddr) -> Vec<u8> {
                 .map_err(|e| e.to_string())
         }),
     }
+}
+
+/// An ICMP or ICMPv6 error of this type and code about the packet that `about` carries, of which `quoted` bytes come along
+/// at most. `rest` are the header's last four bytes.
+pub fn icmp_error(
+    source: IpAddr,
+    destination: IpAddr,
+    [kind, code]: [u8; 2],
+    rest: u32,
+    about: &[u8],
+    quoted: usize,
+) -> Vec<u8> {
+    let quote = &about[LINK..about.len().min(LINK + quoted)];
+    let rest = rest.to_be_bytes();
+    let step = ip(SocketAddr::new(source, 0), SocketAddr::new(destination, 0));
+    match source {
+        IpAddr::V4(_) => written(|f| {
+            step.icmpv4_raw(kind, code, rest)
+                .write(f, quote)
+                .map_err(|e| e.to_string())
+        }),
+        IpAddr::V6(_) => written(|f| {
+            step.icmpv6_raw(kind, code, rest)
+                .write(f, quote)
+                .map_err(|e| e.to_string())
+        }),
+    }
+}
+
+/// The frame from another station.
+pub fn sent_by(frame: &[u8], mac: [u8; 6]) -> Vec<u8> {
+    let mut frame = frame.to_vec();
+    frame[6..12].copy_from_slice(&mac);
+    frame
+}
+
+/// The frame with VLAN tags, outer first; of two the outer one is 802.1ad's.
+pub fn tagged(frame: &[u8], tags: &[u16]) -> Vec<u8> {
+    let mut all = frame[..12].to_vec();
+    for (at, tag) in tags.iter().enumerate() {
+        let kind: u16 = if at + 1 < tags.len() { 0x88a8 } else { 0x8100 };
+        all.extend(kind.to_be_bytes());
+        all.extend(tag.to_be_bytes());
+    }
+    all.extend(&frame[12..]);
+    all
+}
+
+/// The untagged frame with this DSCP and ECN.
+pub fn marked(frame: &[u8], traffic_class: u8) -> Vec<u8> {
+    if frame[LINK] >> 4 == 6 {
+        let mut marked = frame.to_vec();
+        marked[LINK] = 0x60 | traffic_class >> 4;
+        marked[LINK + 1] = traffic_class << 4 | frame[LINK + 1] & 0x0f;
+        return marked;
+    }
+    let mut marked = frame.to_vec();
+    marked[LINK + 1] = traffic_class;
+    changed_v4(&marked, |_| ())
+}
+
+/// The frame with another time to live or hop limit.
+pub fn with_hops(frame: &[u8], hops: u8) -> Vec<u8> {
+    if frame[LINK] >> 4 == 6 {
+        let mut frame = frame.to_vec();
+        frame[LINK + 7] = hops;
+        return frame;
+    }
+    changed_v4(frame, |header| header.time_to_live = hops)
+}
+
+/// The frame with IPv4 options, whose length is a multiple of four.
+pub fn with_options(frame: &[u8], options: &[u8]) -> Vec<u8> {
+    changed_v4(frame, |header| {
+        header.options = options
+            .try_into()
+            .unwrap_or_else(|error| panic!("options that do not fit: {error}"));
+        header.total_len += u16::try_from(options.len()).unwrap_or_default();
+    })
+}
+
+/// The frame with IPv6 extension headers of these kinds, 8 bytes each, before its transport header: options that are
+/// nothing but padding, routing headers with no segment left, atomic fragments.
+pub fn with_extensions(frame: &[u8], kinds: &[u8]) -> Vec<u8> {
+    let mut all = frame[..LINK + 40].to_vec();
+    let transport = all[LINK + 6];
+    let next = kinds.iter().skip(1).copied().chain([transport]);
+    for (kind, next) in kinds.iter().zip(next) {
+        all.extend(match *kind {
+            FRAGMENT | ROUTING => [next, 0, 0, 0, 0, 0, 0, 9],
+            // One option, PadN, of six bytes.
+            _ => [next, 0, 1, 4, 0, 0, 0, 0],
+        });
+    }
+    if let Some(first) = kinds.first() {
+        all[LINK + 6] = *first;
+    }
+    all.extend(&frame[LINK + 40..]);
+    let len = u16::try_from(all.len() - LINK - 40).unwrap_or(u16::MAX);
+    all[LINK + 4..LINK + 6].copy_from_slice(&len.to_be_bytes());
+    all
+}
+
+/// The frame's packet in fragments: the first `first` bytes behind the IP header, a multiple of eight, and the rest.
+pub fn fragmented(frame: &[u8], first: usize, id: u16) -> [Vec<u8>; 2] {
+    [
+        fragment(frame, 0, first, id),
+        fragment(frame, first, usize::MAX, id),
+    ]
+}
+
+/// The fragment with bytes `from..to` of what is behind the IP header. It is the last one if it has the end.
+pub fn fragment(frame: &[u8], from: usize, to: usize, id: u16) -> Vec<u8> {
+    let offset = IpFragOffset::try_new(u16::try_from(from / 8).unwrap_or(u16::MAX))
+        .unwrap_or_else(|error| panic!("no offset of a fragment: {error}"));
+    if frame[LINK] >> 4 == 6 {
+        let whole = &frame[LINK + 40..];
+        let part = &whole[from..to.min(whole.len())];
+        let header = Ipv6FragmentHeader::new(
+            IpNumber(frame[LINK + 6]),
+            offset,
+            to < whole.len(),
+            u32::from(id),
+        );
+        let mut all = frame[..LINK + 40].to_vec();
+        all[LINK + 6] = FRAGMENT;
+        let len = u16::try_from(8 + part.len()).unwrap_or(u16::MAX);
+        all[LINK + 4..LINK + 6].copy_from_slice(&len.to_be_bytes());
+        all.extend(header.to_bytes());
+        all.extend(part);
+        return all;
+    }
+    let behind = LINK + usize::from(frame[LINK] & 15) * 4;
+    let whole = &frame[behind..];
+    let part = &whole[from..to.min(whole.len())];
+    let cut = [&frame[..behind], part].concat();
+    changed_v4(&cut, |header| {
+        header.identification = id;
+        header.dont_fragment = false;
+        header.fragment_offset = offset;
+        header.more_fragments = to < whole.len();
+        header.total_len = u16::try_from(cut.len() - LINK).unwrap_or(u16::MAX);
+    })
+}
+
+/// Length of an Ethernet header.
+const LINK: usize = 14;
+/// The fragment header's number.
+const FRAGMENT: u8 = 44;
+/// The routing header's number.
+const ROUTING: u8 = 43;
+
+fn changed_v4(frame: &[u8], change: impl FnOnce(&mut Ipv4Header)) -> Vec<u8> {
+    let (mut header, rest) = Ipv4Header::from_slice(&frame[LINK..])
+        .unwrap_or_else(|error| panic!("no IPv4 header: {error}"));
+    change(&mut header);
+    header.header_checksum = header.calc_header_checksum();
+    [&frame[..LINK], &header.to_bytes(), rest].concat()
 }
 
 fn ip(source: SocketAddr, destination: SocketAddr) -> PacketBuilderStep<IpHeaders> {

@@ -18,11 +18,13 @@ pub mod agent;
 pub mod binary;
 pub mod capture;
 pub mod client;
+pub mod decap;
 pub mod echo;
 pub mod layout;
 pub mod namespace;
 pub mod nginx;
 pub mod process;
+pub mod recording;
 pub mod scene;
 
 mod leftovers;
@@ -49,13 +51,15 @@ use anyhow::{Context as _, Result, ensure};
 pub use self::{
     agent::Agent,
     capture::Capture,
+    decap::Decap,
     echo::Echo,
-    layout::{Addresses, Layout, Topology},
+    layout::{Addresses, Layout, Servers, Topology},
     link::Link,
     lock::{Exclusive, exclusive},
     namespace::Namespace,
     nginx::Nginx,
     process::Process,
+    recording::Recording,
     scene::Scene,
     wait::wait_until,
 };

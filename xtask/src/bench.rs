@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: how many nanoseconds a packet costs.
+//! `cargo xtask bench`: how many nanoseconds a packet costs; `cargo xtask fuzz`: whether host and kernel agree on any.
 
 use std::ffi::OsString;
 
@@ -11,10 +11,18 @@ use crate::{
 
 /// Builds, then becomes `lb-bench`.
 pub fn bench(args: &[OsString]) -> Result<()> {
+    become_root("lb-bench", "load the BPF programs to be measured", args)
+}
+
+/// Builds, then becomes `lb-fuzz`.
+pub fn fuzz(args: &[OsString]) -> Result<()> {
+    become_root("lb-fuzz", "load the BPF programs to be compared", args)
+}
+
+fn become_root(program: &str, why: &str, args: &[OsString]) -> Result<()> {
     kernel::check()?;
-    let why = "load the BPF programs to be measured";
-    let mut command = root::command(layout::release_binary("lb-bench"), why)?;
-    build::build(Profile::Release, &["lb-bench"])?;
+    let mut command = root::command(layout::release_binary(program), why)?;
+    build::build(Profile::Release, &[program])?;
     command
         .args(args)
         .env("LB_BIN", layout::release_binary("lb"))

@@ -28,6 +28,11 @@ pub fn bpf_object() -> PathBuf {
     target().join("bpf/lb.bpf.o")
 }
 
+/// The program that backends run, as lb-agent embeds it.
+pub fn decap_object() -> PathBuf {
+    target().join("bpf/decap.bpf.o")
+}
+
 /// The programs that measure the data path.
 pub fn bench_object() -> PathBuf {
     target().join("bpf/bench.bpf.o")

@@ -18,6 +18,7 @@ mod kernel;
 mod layout;
 mod lint;
 mod packages;
+mod plots;
 mod progress;
 mod root;
 mod run;
@@ -63,6 +64,14 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
     },
+    /// Build, then compare the packet path on the host with the one in the kernel over millions of damaged frames.
+    Fuzz {
+        /// Handed on to `lb-fuzz`.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<OsString>,
+    },
+    /// Build, then make the figures and tables of docs/schedulers.md.
+    Plots,
     /// Build, then boot Debian's kernels in qemu and prove that lb loads and forwards on each.
     Vm {
         /// The kernel to boot.
@@ -93,6 +102,8 @@ fn obey(command: Command) -> Result<()> {
         Command::Run { args } => run::run(&args),
         Command::Test { filter, args } => test::test(filter.as_deref(), &args),
         Command::Bench { args } => bench::bench(&args),
+        Command::Fuzz { args } => bench::fuzz(&args),
+        Command::Plots => plots::plots(),
         Command::Vm { kernel, filter } => vm::vm(kernel, &filter),
         Command::Lint => lint::lint(),
     }

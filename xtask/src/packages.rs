@@ -21,7 +21,13 @@ pub const TESTS: &[Need] = &[
     need("nginx", "nginx", "real backends"),
     need("curl", "curl", "real clients"),
     need("wrk", "wrk", "clients that keep many connections busy"),
+    need("openssl", "openssl", "certificates of backends with TLS"),
     need("tcpdump", "tcpdump", "looking at what is on the wire"),
+    need(
+        "tshark",
+        "tshark",
+        "finding every malformed packet of a capture",
+    ),
     need("nft", "nftables", "the kernel's own NAT and filters"),
     need("sysctl", "procps", "settings of a network namespace"),
 ];

@@ -18,6 +18,7 @@ const KEEP_ENV: &[&str] = &[
     "LB_BENCH_OBJECT",
     "LB_BIN",
     "LB_BPF_OBJECT",
+    "LB_DECAP_OBJECT",
     "LB_DEMO_BIN",
     "NO_COLOR",
     "PROPTEST_CASES",

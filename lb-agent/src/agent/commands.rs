@@ -144,10 +144,12 @@ impl Agent {
     /// a file that replaces every backend would else leave one in which nobody can.
     async fn find_hops(&mut self, config: &Config) -> anyhow::Result<()> {
         let mut fresh = wanted_addresses(config, &Target::default());
-        fresh.retain(|ip| !self.hops.contains_key(ip));
+        fresh.retain(|ip| !self.network.hops.contains_key(ip));
         if !fresh.is_empty() {
             let (mut resolver, _changes) = Resolver::open()?;
-            self.hops.extend(resolver.settle(&fresh, PATIENCE).await);
+            let network = resolver.settle(&fresh, PATIENCE).await;
+            self.network.hops.extend(network.hops);
+            self.network.links = network.links;
         }
         Ok(())
     }
@@ -232,8 +234,8 @@ fn unchangeable(old: &Config, new: &Config) -> Result<Vec<String>, String> {
         return Err("`pin_dir` and `api` cannot change while the agent runs: stop it, `lb detach`, and start it again".into());
     }
     let mut later = Vec::new();
-    if old.agent.flows != new.agent.flows {
-        later.push("agent.flows: takes effect after `lb detach`".into());
+    if old.agent.flows != new.agent.flows || old.agent.seed != new.agent.seed {
+        later.push("agent.flows, agent.seed: take effect after `lb detach`".into());
     }
     if old.agent.metrics != new.agent.metrics || old.agent.packet_log != new.agent.packet_log {
         later.push("agent.metrics, agent.packet_log: take effect at the next start".into());

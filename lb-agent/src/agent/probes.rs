@@ -62,7 +62,8 @@ impl Probes {
                 let key = Key::new(&service.name, &backend.name);
                 let probed = operator.intent(&key) != Intent::Maint;
                 let wanted = service.probe.as_ref().filter(|_| probed);
-                let target = wanted.map(|probe| SocketAddr::new(backend.address, probe.port));
+                let target = wanted
+                    .map(|probe| SocketAddr::new(backend.address, probe.port_of(backend, service)));
                 let mut checked = former.remove(&key).unwrap_or_else(|| {
                     // Without a probe nobody would ever say otherwise again.
                     let health = wanted

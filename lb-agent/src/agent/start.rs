@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    ops::RangeInclusive,
     path::Path,
     sync::Arc,
     time::{Duration, Instant},
@@ -28,10 +29,11 @@ use crate::{
     failover::State,
     health::Health,
     lock::Lock,
-    neighbour::{Hops, Resolver},
+    neighbour::{Network, Resolver, local_ports},
     observed::{self, Observed},
     operator::{Key, Operator},
     reconcile::target::Target,
+    schedule::maglev,
     snapshot::Snapshot,
 };
 
@@ -77,6 +79,7 @@ async fn start(
         pin_dir: &config.agent.pin_dir,
         flows: config.agent.flows,
         packet_log: config.agent.packet_log,
+        seed: config.agent.seed.as_deref().map(seed),
     })?;
     let dataplane = Arc::new(kernel);
     let observed = observed::observe(&*dataplane);
@@ -95,8 +98,9 @@ async fn start(
     let (events, inbox) = mpsc::channel(QUEUE);
     let (mut resolver, changes) = Resolver::open()?;
     let addresses = wanted_addresses(&config, &Target::default());
-    let hops = resolver.settle(&addresses, PATIENCE).await;
-    for (ip, why) in hops
+    let network = resolver.settle(&addresses, PATIENCE).await;
+    for (ip, why) in network
+        .hops
         .iter()
         .filter_map(|(ip, hop)| Some((ip, hop.as_ref().err()?)))
     {
@@ -110,7 +114,8 @@ async fn start(
         path: path.to_owned(),
         operator,
         probes,
-        hops,
+        network,
+        nat_ports: nat_ports(&config),
         failover: known_failover(&observed),
         target: Target::default(),
         dataplane: Arc::clone(&dataplane),
@@ -130,9 +135,9 @@ async fn start(
         tracing::info!("{removed}");
     }
 
-    let (found, fresh) = mpsc::channel::<Hops>(1);
+    let (found, fresh) = mpsc::channel::<Network>(1);
     tokio::spawn(resolver.watch(changes, wanted, doubted, found));
-    tokio::spawn(forward_hops(fresh, events.clone()));
+    tokio::spawn(forward_network(fresh, events.clone()));
     tokio::spawn(tick(events.clone()));
     signals(&events)?;
     if let Some(log) = log {
@@ -161,6 +166,36 @@ async fn start(
     let ended = agent.serve(inbox).await;
     served.finish().await;
     ended
+}
+
+/// The number that a seed in words stands for: the same on every machine.
+fn seed(words: &str) -> u64 {
+    maglev::identity(0, words, "")
+}
+
+/// The ports that translated flows may have where the configuration does not say: the larger part of the ports outside
+/// the range from which this host's own connections take theirs.
+fn nat_ports(config: &Config) -> RangeInclusive<u16> {
+    const FIRST: u16 = 1024;
+    let own = local_ports().unwrap_or(32_768..=60_999);
+    let below = FIRST..=own.start().saturating_sub(1).max(FIRST);
+    let above = own.end().saturating_add(1).max(FIRST)..=u16::MAX;
+    let taken =
+        |range: &RangeInclusive<u16>| range.start() <= own.end() && own.start() <= range.end();
+    if let Some(range) = config.agent.nat_ports.as_ref().filter(|range| taken(range)) {
+        tracing::warn!(
+            "`nat_ports` {}-{} meets the ports that this host's own connections take, {}-{} (net.ipv4.ip_local_port_range): a connection of its own to a backend may be cut",
+            range.start(),
+            range.end(),
+            own.start(),
+            own.end()
+        );
+    }
+    if below.len() >= above.len() {
+        below
+    } else {
+        above
+    }
 }
 
 fn known_health(observed: &Observed) -> BTreeMap<Key, Health> {
@@ -195,9 +230,9 @@ fn known_failover(observed: &Observed) -> BTreeMap<String, State> {
         .collect()
 }
 
-async fn forward_hops(mut fresh: mpsc::Receiver<Hops>, events: mpsc::Sender<Event>) {
-    while let Some(hops) = fresh.recv().await {
-        if events.send(Event::Neighbours(hops)).await.is_err() {
+async fn forward_network(mut fresh: mpsc::Receiver<Network>, events: mpsc::Sender<Event>) {
+    while let Some(network) = fresh.recv().await {
+        if events.send(Event::Network(network)).await.is_err() {
             return;
         }
     }

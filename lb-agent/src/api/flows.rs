@@ -8,7 +8,7 @@ use lb_common::{Backend, Flow, TCP, address, note};
 use super::{Reader, model::FlowStatus};
 use crate::{
     dataplane::Dataplane as _,
-    observed::{flows as table, is_live, observe},
+    observed::{Observed, flows as table, is_live, observe},
 };
 
 /// Live flows, of one service if one is named; `None` where there is no such service.
@@ -30,19 +30,25 @@ pub fn flows(reader: &Reader, service: Option<&str>) -> Result<Option<Vec<FlowSt
     let hz = u64::from(observed.control.hz.max(1));
     let mut flows = Vec::new();
     for (tag, flow) in table(dataplane) {
-        let Some(held) = observed.services.get(&flow.service) else {
+        let Some(held) = observed.services.get(&u32::from(flow.service)) else {
             continue;
         };
-        let name = names.get(&flow.service).copied().unwrap_or_default();
+        let name = names
+            .get(&u32::from(flow.service))
+            .copied()
+            .unwrap_or_default();
         let wanted = service.is_none_or(|wanted| wanted == name);
         let current = observed
             .backends
             .get(&tag.backend())
             .filter(|(b, _)| b.incarnation == tag.incarnation() && b.is(Backend::SERVES));
-        let Some((_, backend)) = current else {
+        let Some((record, backend)) = current else {
             continue;
         };
-        if !wanted || !is_live(&flow, &held.record, observed.control.hz, now) {
+        if flow.kind != Flow::FORWARD {
+            continue;
+        }
+        if !wanted || !is_live(&flow, &held.record, now) {
             continue;
         }
         let ticks = |since: u32| u64::from(now.wrapping_sub(since)) * 1000 / hz;
@@ -57,6 +63,8 @@ pub fn flows(reader: &Reader, service: Option<&str>) -> Result<Option<Vec<FlowSt
             .into(),
             client: end(flow.key.client, flow.key.client_port()),
             vip: end(flow.key.vip, flow.key.vip_port()),
+            source: translated(&observed, &flow, record),
+            destination: destination(&flow, record),
             state: state(&flow).context("a flow has an unknown state")?.into(),
             idle_ms: ticks(flow.seen),
             age_ms: ticks(flow.born),
@@ -70,11 +78,32 @@ fn end(ip: lb_common::Address, port: u16) -> String {
     std::net::SocketAddr::new(address::to_ip(ip), port).to_string()
 }
 
+/// The source that the backend sees, if it is not the client.
+fn translated(observed: &Observed, flow: &Flow, backend: &Backend) -> Option<String> {
+    if !backend.is_translated() {
+        return None;
+    }
+    let source = observed.sources.get(&flow.source);
+    let source = source.copied().unwrap_or(flow.key.client);
+    Some(end(source, u16::from_be(flow.port)))
+}
+
+/// The destination that the backend sees, if it is not the VIP.
+fn destination(flow: &Flow, backend: &Backend) -> Option<String> {
+    let port = match backend.port {
+        0 => flow.key.vip_port(),
+        port => u16::from_be(port),
+    };
+    backend.is_translated().then(|| end(backend.address, port))
+}
+
 fn state(flow: &Flow) -> Option<&'static str> {
     match flow.state {
         Flow::OPENING => Some("opening"),
         Flow::OPEN => Some("open"),
         Flow::CLOSED => Some("closed"),
+        Flow::CLIENT_CLOSED => Some("client-closed"),
+        Flow::BACKEND_CLOSED => Some("backend-closed"),
         _ => None,
     }
 }

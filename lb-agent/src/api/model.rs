@@ -208,7 +208,13 @@ pub struct FlowStatus {
     pub client: String,
     /// The service's address and port.
     pub vip: String,
-    /// `opening`, `open` or `closed`.
+    /// The address and port that the backend sees as source, where it is translated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// The address and port that the backend sees as destination, where it is translated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub destination: Option<String>,
+    /// `opening`, `open`, `closed`; of a translated flow also `client-closed` and `backend-closed`.
     pub state: String,
     /// Milliseconds since its last packet, to within a second.
     pub idle_ms: u64,

@@ -125,8 +125,8 @@ fn service(
     Ok(ServiceStatus {
         name: view.name.clone(),
         listen: configured.listen.iter().map(ToString::to_string).collect(),
-        scheduler: "round-robin".into(),
-        forward: "dsr".into(),
+        scheduler: configured.scheduler.to_string(),
+        forward: configured.forward.to_string(),
         serving: view.tier,
         flows: backends.iter().map(|backend| backend.flows).sum(),
         reasons,

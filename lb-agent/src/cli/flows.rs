@@ -24,7 +24,7 @@ pub async fn flows(client: &Client, service: Option<&str>, json: bool) -> Result
     let rows = flows.into_iter().map(row).collect();
     table::print(
         &[
-            "SERVICE", "BACKEND", "PROTO", "CLIENT", "VIP", "STATE", "IDLE", "AGE",
+            "SERVICE", "BACKEND", "PROTO", "CLIENT", "VIP", "AS", "TO", "STATE", "IDLE", "AGE",
         ],
         rows,
     )?;
@@ -39,6 +39,8 @@ fn row(flow: FlowStatus) -> Vec<String> {
         flow.protocol,
         flow.client,
         flow.vip,
+        flow.source.unwrap_or_else(|| "-".into()),
+        flow.destination.unwrap_or_else(|| "-".into()),
         flow.state,
         seconds(flow.idle_ms),
         seconds(flow.age_ms),

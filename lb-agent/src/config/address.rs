@@ -1,7 +1,8 @@
 //! Names and addresses that can mean one server.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use lb_common::note::MAX_NAME;
 
 /// What a name is made of, for messages.
@@ -24,26 +25,57 @@ pub(super) fn family(address: IpAddr) -> &'static str {
     if address.is_ipv4() { "IPv4" } else { "IPv6" }
 }
 
-/// Why `address` cannot be a VIP or a backend; none if it can.
+/// Addresses that cannot be a VIP, a source or a backend, and why.
+const UNUSABLE: &[(IpNet, &str)] = &[
+    (v4([0, 0, 0, 0], 32), EVERY),
+    (v4([127, 0, 0, 0], 8), LOOPBACK),
+    (v4([224, 0, 0, 0], 4), MULTICAST),
+    (v4([255, 255, 255, 255], 32), "is the broadcast address"),
+    (v6([0; 8], 128), EVERY),
+    (v6([0, 0, 0, 0, 0, 0, 0, 1], 128), LOOPBACK),
+    // The maps hold IPv4 addresses in this form, so it would be a second spelling of the same destination.
+    (MAPPED, "is an IPv4 address written as IPv6"),
+    (
+        v6([0xfe80, 0, 0, 0, 0, 0, 0, 0], 10),
+        "is a link-local address, which means another server on every interface",
+    ),
+    (v6([0xff00, 0, 0, 0, 0, 0, 0, 0], 8), MULTICAST),
+];
+const MAPPED: IpNet = v6([0, 0, 0, 0, 0, 0xffff, 0, 0], 96);
+const EVERY: &str = "stands for every address";
+const LOOPBACK: &str = "is a loopback address, which no packet on a network carries";
+const MULTICAST: &str = "is a multicast address";
+
+const fn v4([a, b, c, d]: [u8; 4], length: u8) -> IpNet {
+    IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::new(a, b, c, d), length))
+}
+
+const fn v6([a, b, c, d, e, f, g, h]: [u16; 8], length: u8) -> IpNet {
+    IpNet::V6(Ipv6Net::new_assert(
+        Ipv6Addr::new(a, b, c, d, e, f, g, h),
+        length,
+    ))
+}
+
+/// Why `address` cannot be a VIP, a source or a backend; none if it can.
 pub(super) fn unusable(address: IpAddr) -> Option<&'static str> {
-    if address.is_unspecified() {
-        return Some("stands for every address");
-    }
-    if address.is_loopback() {
-        return Some("is a loopback address, which no packet on a network carries");
-    }
-    if address.is_multicast() {
-        return Some("is a multicast address");
-    }
-    match address {
-        IpAddr::V4(v4) if v4.is_broadcast() => Some("is the broadcast address"),
-        // The maps hold IPv4 addresses in this form, so it would be a second spelling of the same destination.
-        IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some() => {
-            Some("is an IPv4 address written as IPv6")
+    unusable_in(address.into()).map(|(_, why)| why)
+}
+
+/// An address of `net` that cannot be a VIP, and why; none if all of them can.
+pub(super) fn unusable_in(net: IpNet) -> Option<(IpAddr, &'static str)> {
+    UNUSABLE.iter().find_map(|(unusable, why)| {
+        if unusable.contains(&net) {
+            Some((net.addr(), *why))
+        } else if net.contains(unusable) {
+            Some((unusable.addr(), *why))
+        } else {
+            None
         }
-        IpAddr::V6(v6) if v6.is_unicast_link_local() => {
-            Some("is a link-local address, which means another server on every interface")
-        }
-        _ => None,
-    }
+    })
+}
+
+/// Whether `net` is IPv4 addresses written as IPv6.
+pub(super) fn is_mapped(net: IpNet) -> bool {
+    MAPPED.contains(&net)
 }

@@ -1,19 +1,26 @@
 //! From the file as written to a checked [`Config`]: the sections, and what must be unique across them.
 
+mod admission;
+mod agent;
+mod backend;
+mod choice;
+mod forward;
+mod listener;
 mod probe;
 mod service;
 
-use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
+use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
 
 use lb_common::maps::{MAX_BACKENDS, MAX_SERVICES};
 use toml::de::DeTable;
 
+use self::admission::MAX_PREFIXES;
+use self::listener::Listeners;
 use super::error::Findings;
 use super::raw::Section;
 use super::value::Item;
-use super::{Agent, Config, ConfigErrors, Interface, Listen, XdpMode, address};
+use super::{Config, ConfigErrors, Interface, XdpMode, address, network};
 
 /// Checks `text`, which messages call `file`.
 pub(super) fn document(text: &str, file: &str) -> Result<Config, ConfigErrors> {
@@ -33,14 +40,18 @@ pub(super) fn document(text: &str, file: &str) -> Result<Config, ConfigErrors> {
 #[derive(Default)]
 struct Seen<'t> {
     services: HashMap<&'t str, Item<'t>>,
-    listeners: HashMap<Listen, (&'t str, Item<'t>)>,
-    /// First service of each VIP.
-    vips: HashMap<IpAddr, &'t str>,
+    listeners: Listeners<'t>,
     backends: Vec<(IpAddr, Item<'t>)>,
+    /// Addresses that packets to backends come from, and their first service.
+    sources: HashMap<IpAddr, &'t str>,
+    /// Those of translated flows, each once.
+    nat_sources: HashSet<IpAddr>,
+    /// What stands in `allow` and `deny`.
+    prefixes: Vec<Item<'t>>,
 }
 
 fn config(mut root: Section<'_>) -> Config {
-    let agent = agent(root.section("agent", "its keys under [agent]"));
+    let agent = agent::read(root.section("agent", "its keys under [agent]"));
     let interfaces = interfaces(root.sections("interface", "[[interface]]"));
     if root.lacks("interface") {
         root.refuse(
@@ -70,65 +81,6 @@ fn config(mut root: Section<'_>) -> Config {
         interfaces,
         services,
     }
-}
-
-fn agent(section: Option<Section<'_>>) -> Agent {
-    let default = Agent::default();
-    let Some(mut section) = section else {
-        return default;
-    };
-    let agent = Agent {
-        api: path(&mut section, "api").unwrap_or(default.api),
-        pin_dir: path(&mut section, "pin_dir").unwrap_or(default.pin_dir),
-        state: path(&mut section, "state").unwrap_or(default.state),
-        metrics: section.get("metrics").and_then(|item| metrics(&item)),
-        flows: section
-            .get("flows")
-            .and_then(|item| {
-                item.integer(64..=16_777_216, "use a number of flows from 64 to 16777216")
-            })
-            .unwrap_or(default.flows),
-        packet_log: section
-            .get("packet_log")
-            .and_then(|item| item.flag())
-            .unwrap_or(default.packet_log),
-    };
-    section.finish();
-    agent
-}
-
-/// A path from the root: the daemon's working directory is nobody's intent.
-fn path(section: &mut Section<'_>, key: &'static str) -> Option<PathBuf> {
-    /// Longest path of a Unix socket: `sun_path` of unix(7) less its final zero.
-    const SOCKET_BYTES: usize = 107;
-    const MEND: &str = "write the whole path in quotes, starting with /";
-    let item = section.get(key)?;
-    let path = item.text(MEND)?;
-    if !path.starts_with('/') || path.contains('\0') {
-        item.refuse(format!("{path:?} is not a path from the root"), MEND);
-        return None;
-    }
-    if key == "api" && path.len() > SOCKET_BYTES {
-        item.refuse(
-            format!(
-                "a path of {} bytes is too long for a Unix socket",
-                path.len()
-            ),
-            format!("use at most {SOCKET_BYTES} bytes"),
-        );
-        return None;
-    }
-    Some(path.into())
-}
-
-fn metrics(item: &Item<'_>) -> Option<SocketAddr> {
-    const MEND: &str = r#"write an address and a port, as in "127.0.0.1:9100""#;
-    let address: SocketAddr = item.parse(MEND)?;
-    if address.port() == 0 {
-        item.refuse("port 0 cannot be asked", MEND);
-        return None;
-    }
-    Some(address)
 }
 
 fn interfaces(sections: Vec<Section<'_>>) -> Vec<Interface> {
@@ -173,12 +125,28 @@ fn across(seen: &Seen<'_>) {
             "split their services over two balancers",
         );
     }
+    if let Some(item) = seen.prefixes.get(MAX_PREFIXES) {
+        item.refuse(
+            format!(
+                "the file has {} prefixes in `allow` and `deny`, {MAX_PREFIXES} are possible",
+                seen.prefixes.len()
+            ),
+            "join neighbouring prefixes, or let a firewall do it",
+        );
+    }
     for (address, item) in &seen.backends {
-        if let Some(service) = seen.vips.get(address) {
+        if let Some((net, service)) = seen.listeners.holding(*address) {
+            let place = match network::single(net) {
+                Some(_) => format!("{address} is a VIP of service `{service}`"),
+                None => format!("{address} is in {net}, VIPs of service `{service}`"),
+            };
             item.refuse(
-                format!(
-                    "{address} is a VIP of service `{service}`, so packets would come back here"
-                ),
+                format!("{place}, so packets would come back here"),
+                "write the server's own address",
+            );
+        } else if let Some(service) = seen.sources.get(address) {
+            item.refuse(
+                format!("{address} is a source address of service `{service}`, so it is this host"),
                 "write the server's own address",
             );
         }

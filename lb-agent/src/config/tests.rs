@@ -7,6 +7,11 @@ use proptest::prelude::*;
 
 use super::*;
 
+mod bounds;
+mod mistakes;
+
+use mistakes::MISTAKES;
+
 /// The example of the documentation.
 const EXAMPLE: &str = r#"
 [agent]
@@ -49,168 +54,48 @@ name = "web-1"
 address = "10.0.1.11"
 "#;
 
-/// Mistakes in [`LEAST`]: what is written there, and what someone wrote instead.
-const MISTAKES: &[(&str, &str)] = &[
-    // Keys.
-    ("# here", "shceduler = \"round-robin\""),
-    ("type = \"tcp\"", "type = \"tcp\", fastinter = \"1s\""),
-    ("type = \"tcp\"", "type = \"tcp\", inter = \"1s\""),
-    ("# here", "sticky = true"),
-    ("# here", "[agents]\napi = \"/run/lb.sock\""),
-    (
-        "address = \"10.0.1.11\"",
-        "address = \"10.0.1.11\"\nwieght = 2",
-    ),
-    ("type = \"tcp\"", "type = \"tcp\", intervall = \"2s\""),
-    ("name = \"eth0\"", "xdp = \"native\""),
-    ("listen = [\"192.0.2.10:80/tcp\"]", ""),
-    ("type = \"tcp\"", ""),
-    ("address = \"10.0.1.11\"", ""),
-    ("name = \"web-1\"", ""),
-    // Types.
-    ("name = \"web\"", "name = 5"),
-    (
-        "listen = [\"192.0.2.10:80/tcp\"]",
-        "listen = \"192.0.2.10:80/tcp\"",
-    ),
-    ("listen = [\"192.0.2.10:80/tcp\"]", "listen = []"),
-    ("listen = [\"192.0.2.10:80/tcp\"]", "listen = [80]"),
-    ("probe = { type = \"tcp\" }", "probe = \"tcp\""),
-    ("[[interface]]", "agent = 5\n[[interface]]"),
-    ("[[interface]]", "[interface]"),
-    ("[[service.backend]]", "[service.backend]"),
-    (
-        "address = \"10.0.1.11\"",
-        "address = \"10.0.1.11\"\nweight = \"50%\"",
-    ),
-    (
-        "address = \"10.0.1.11\"",
-        "address = \"10.0.1.11\"\nweight = 0.5",
-    ),
-    (
-        "address = \"10.0.1.11\"",
-        "address = \"10.0.1.11\"\nbackup = \"yes\"",
-    ),
-    ("# here", "tcp_idle = 3600"),
-    // Names.
-    ("name = \"web\"", "name = \"\""),
-    ("name = \"web\"", "name = \"my web\""),
-    ("name = \"web-1\"", "name = \"web/1\""),
-    (
-        "name = \"web-1\"",
-        "name = \"a-name-of-sixty-four-characters-is-one-more-than-the-longest-one-\"",
-    ),
-    ("name = \"eth0\"", "name = \"an-interface-name\""),
-    (
-        "name = \"eth0\"",
-        "name = \"eth0\"\n[[interface]]\nname = \"eth0\"",
-    ),
-    (
-        "address = \"10.0.1.11\"",
-        "address = \"10.0.1.11\"\n[[service.backend]]\nname = \"web-1\"\naddress = \"10.0.1.12\"",
-    ),
-    (
-        "address = \"10.0.1.11\"",
-        "address = \"10.0.1.11\"\n[[service]]\nname = \"web\"\nlisten = [\"192.0.2.10:443/tcp\"]\n\
-         backend = [{ name = \"web-1\", address = \"10.0.1.11\" }]",
-    ),
-    // Listeners.
-    ("192.0.2.10:80/tcp", "192.0.2.10:80"),
-    ("192.0.2.10:80/tcp", "192.0.2.10:80/http"),
-    ("192.0.2.10:80/tcp", "192.0.2.10/tcp"),
-    ("192.0.2.10:80/tcp", "2001:db8::10:80/tcp"),
-    ("192.0.2.10:80/tcp", "example.org:80/tcp"),
-    ("192.0.2.10:80/tcp", "example.org"),
-    ("192.0.2.10:80/tcp", "192.0.2.10:0/tcp"),
-    ("192.0.2.10:80/tcp", "192.0.2.10:65536/tcp"),
-    ("192.0.2.10:80/tcp", "0.0.0.0:80/tcp"),
-    ("192.0.2.10:80/tcp", "[::1]:80/tcp"),
-    ("192.0.2.10:80/tcp", "224.0.0.1:80/udp"),
-    ("192.0.2.10:80/tcp", "255.255.255.255:80/udp"),
-    ("192.0.2.10:80/tcp", "[::ffff:192.0.2.10]:80/tcp"),
-    ("192.0.2.10:80/tcp", "[fe80::1]:80/tcp"),
-    (
-        "\"192.0.2.10:80/tcp\"",
-        "\"192.0.2.10:80/tcp\", \"192.0.2.10:80/tcp\"",
-    ),
-    (
-        "address = \"10.0.1.11\"",
-        "address = \"10.0.1.11\"\n[[service]]\nname = \"db\"\nlisten = [\"192.0.2.10:80/tcp\"]\n\
-         backend = [{ name = \"db-1\", address = \"10.0.1.11\" }]",
-    ),
-    // Backends.
-    ("address = \"10.0.1.11\"", "address = \"10.0.1.11:80\""),
-    ("address = \"10.0.1.11\"", "address = \"127.0.0.1\""),
-    ("address = \"10.0.1.11\"", "address = \"::\""),
-    ("address = \"10.0.1.11\"", "address = \"2001:db8::11\""),
-    ("192.0.2.10:80/tcp", "[2001:db8::10]:80/tcp"),
-    ("address = \"10.0.1.11\"", "address = \"192.0.2.10\""),
-    (
-        "address = \"10.0.1.11\"",
-        "address = \"10.0.1.11\"\nweight = 300",
-    ),
-    (
-        "address = \"10.0.1.11\"",
-        "address = \"10.0.1.11\"\nweight = -1",
-    ),
-    (
-        "address = \"10.0.1.11\"",
-        "address = \"10.0.1.11\"\nbackup = true",
-    ),
-    (
-        "[[service.backend]]\nname = \"web-1\"\naddress = \"10.0.1.11\"",
-        "",
-    ),
-    ("[[interface]]\nname = \"eth0\"", ""),
-    ("[[interface]]\nname = \"eth0\"", "interface = []"),
-    // Words.
-    ("name = \"eth0\"", "name = \"eth0\"\nxdp = \"driver\""),
-    ("# here", "scheduler = \"maglev\""),
-    ("# here", "forward = \"nat\""),
-    ("# here", "on_down = \"drop\""),
-    ("# here", "backups = 1"),
-    ("# here", "failback = \"Auto\""),
-    ("type = \"tcp\"", "type = \"ping\""),
-    // Times and numbers.
-    ("# here", "udp_idle = \"0s\""),
-    ("# here", "udp_idle = \"30\""),
-    ("# here", "failback_delay = \"2days\""),
-    ("type = \"tcp\"", "type = \"tcp\", interval = \"0ms\""),
-    ("type = \"tcp\"", "type = \"tcp\", interval = \"soon\""),
-    (
-        "type = \"tcp\"",
-        "type = \"tcp\", interval = \"1s\", timeout = \"2s\"",
-    ),
-    (
-        "type = \"tcp\"",
-        "type = \"tcp\", interval = \"5\", timeout = \"3s\"",
-    ),
-    ("type = \"tcp\"", "type = \"tcp\", fast_interval = \"3s\""),
-    ("type = \"tcp\"", "type = \"tcp\", rise = 0"),
-    ("type = \"tcp\"", "type = \"tcp\", port = 0"),
-    ("type = \"tcp\"", "type = \"tcp\", path = \"/healthz\""),
-    ("type = \"tcp\"", "type = \"http\", path = \"healthz\""),
-    ("type = \"tcp\"", "type = \"http\", path = \"/a b\""),
-    ("type = \"tcp\"", "type = \"http\", host = \"a b\""),
-    ("type = \"tcp\"", "type = \"http\", status = \"2xx\""),
-    (
-        "type = \"tcp\"",
-        "type = \"http\", status = [200, \"399-300\"]",
-    ),
-    ("type = \"tcp\"", "type = \"http\", status = 20"),
-    ("# here", "[agent]\nflows = 10"),
-    ("# here", "[agent]\nflows = 99999999999999999999"),
-    ("# here", "[agent]\napi = \"lb.sock\""),
-    ("# here", "[agent]\nmetrics = \":9100\""),
-    ("# here", "[agent]\nmetrics = \"127.0.0.1:0\""),
-    ("# here", "[agent]\npacket_log = \"on\""),
-    // Not TOML.
-    ("name = \"eth0\"", "name = eth0"),
-    ("# here", "\tscheduler \"round-robin\""),
-    ("# here", "name = \"web\""),
-    ("[[interface]]", "[[interface"),
-    ("# here", "tcp_idle = \"1h"),
-];
+/// What the other two leave out.
+const EVERYTHING: &str = r#"
+[agent]
+seed = "twins"
+nat_ports = "1024-32767"
+
+[[interface]]
+name = "eth0"
+
+[[service]]
+name = "web"
+listen = ["192.0.2.10:8000-8099/tcp", "[2001:db8::/64]:*/tcp"]
+forward = "nat"
+nat_source = ["10.0.1.1", "2001:db8:1::1"]
+reply = "route"
+mtu = 1400
+mss = "auto"
+echo = false
+scheduler = "random-2"
+sticky = "5m"
+prefix_ipv4 = 24
+prefix_ipv6 = 64
+allow = ["198.51.100.0/24", "2001:db8:7::/48"]
+deny = ["198.51.100.7"]
+tcp_opening = "30s"
+tcp_closing = "1m"
+tcp_closed = "5s"
+backend = [{ name = "v4", address = "10.0.1.11:8080" }, { name = "v6", address = "[2001:db8:1::11]:8080" }]
+
+[[service]]
+name = "dns"
+listen = ["192.0.2.0/28:53/udp"]
+forward = "gue"
+tunnel_source = ["10.0.1.1", "2001:db8:1::1"]
+tunnel_hops = 9
+gue_port = 6081
+gue_variant = 0
+mss = 1200
+one_packet = true
+scheduler = "source-hash"
+backend = [{ name = "b", address = "10.0.1.11" }]
+"#;
 
 #[test]
 fn the_example_is_read() {
@@ -274,46 +159,96 @@ fn a_service_of_both_families_takes_backends_of_either() {
 }
 
 #[test]
-fn sizes_are_bounded() {
-    let service = |number: usize| {
-        format!(
-            "[[service]]\nname = \"s{number}\"\nlisten = [\"192.0.2.10:{}/tcp\"]\n\
-             backend = [{{ name = \"b\", address = \"10.0.1.11\" }}]\n",
-            number + 1
-        )
-    };
-    let file = |services: usize| {
-        let services: String = (0..services).map(service).collect();
-        format!("[[interface]]\nname = \"eth0\"\n{services}")
-    };
-    assert!(Config::parse(&file(4095), "lb.toml").is_ok());
-    let errors = Config::parse(&file(4096), "lb.toml").unwrap_err();
-    assert_eq!(
-        errors.to_string(),
-        "lb.toml:16383: service[s4095]: the file has 4096 services, 4095 are possible; split them over two balancers"
-    );
-
-    let backends = |count: usize| {
-        let backend = |number| {
-            format!("[[service.backend]]\nname = \"b{number}\"\naddress = \"10.0.1.11\"\n")
-        };
-        LEAST.to_owned() + &(1..count).map(backend).collect::<String>()
-    };
-    assert!(Config::parse(&backends(16_384), "lb.toml").is_ok());
-    let errors = Config::parse(&backends(16_385), "lb.toml").unwrap_err();
-    assert!(
-        errors
-            .to_string()
-            .contains("the file has 16385 backends, 16384 are possible"),
-        "{errors}"
-    );
+fn listeners_are_read_as_they_are_written() {
+    for text in [
+        "192.0.2.10:80/tcp",
+        "[2001:db8::10]:53/udp",
+        "192.0.2.10:8000-8099/tcp",
+        "192.0.2.10:*/udp",
+        "192.0.2.0/28:80/tcp",
+        "[2001:db8::/64]:443/udp",
+        "[2001:db8::/64]:*/udp",
+    ] {
+        assert_eq!(text.parse::<Listen>().unwrap().to_string(), text);
+    }
+    for (text, shorter) in [
+        ("192.0.2.10/32:80-80/tcp", "192.0.2.10:80/tcp"),
+        ("[2001:db8:0::10/128]:1-65535/udp", "[2001:db8::10]:*/udp"),
+    ] {
+        assert_eq!(text.parse::<Listen>().unwrap().to_string(), shorter);
+    }
 }
 
 #[test]
-fn listeners_are_read_as_they_are_written() {
-    for text in ["192.0.2.10:80/tcp", "[2001:db8::10]:53/udp"] {
-        assert_eq!(text.parse::<Listen>().unwrap().to_string(), text);
+fn a_listener_is_a_single_destination_or_none() {
+    let read = |text: &str| text.parse::<Listen>().unwrap();
+    let single = |text| read(text).single().map(|place| place.to_string());
+    assert_eq!(
+        single("192.0.2.10:80/tcp").as_deref(),
+        Some("192.0.2.10:80")
+    );
+    assert_eq!(
+        single("[2001:db8::10]:80/tcp").as_deref(),
+        Some("[2001:db8::10]:80")
+    );
+    assert_eq!(single("192.0.2.10:80-81/tcp"), None);
+    assert_eq!(single("192.0.2.10:*/tcp"), None);
+    assert_eq!(single("192.0.2.10/31:80/tcp"), None);
+    assert_eq!(read("192.0.2.10:80-81/tcp").first_port(), 80);
+}
+
+#[test]
+fn listeners_of_different_networks_or_protocols_may_have_ports_in_common() {
+    let listen = "192.0.2.10:80/tcp\", \"192.0.2.10:*/udp\", \"192.0.2.10:81-90/tcp\", \"192.0.2.10:1-79/tcp\", \
+                  \"192.0.2.0/28:*/tcp\", \"192.0.2.0/24:80/tcp\", \"[2001:db8::/64]:80/tcp";
+    let text = LEAST.replace("192.0.2.10:80/tcp", listen);
+    let config = Config::parse(&text, "lb.toml").unwrap();
+    assert_eq!(config.services[0].listen.len(), 7);
+}
+
+#[test]
+fn a_probe_asks_its_own_port_or_the_backends_or_the_first_listeners() {
+    let ports = |text: &str| {
+        let config = Config::parse(text, "lb.toml").unwrap();
+        let service = config.services[0].clone();
+        let probe = service.probe.clone().unwrap();
+        let port_of = |backend| probe.port_of(backend, &service);
+        service.backends.iter().map(port_of).collect::<Vec<_>>()
+    };
+    let two = LEAST.replace("# here", "forward = \"nat\"")
+        + "[[service.backend]]\nname = \"web-2\"\naddress = \"[2001:db8::12]:8080\"\n";
+    assert_eq!(ports(&two), [80, 8080]);
+    assert_eq!(ports(&two.replace("10:80/tcp", "10:70-90/tcp")), [70, 8080]);
+    let probed = "type = \"tcp\", port = 9000";
+    assert_eq!(ports(&two.replace("type = \"tcp\"", probed)), [9000, 9000]);
+    // Any port is nothing to ask, but every backend here has one of its own.
+    let any = two.replace("192.0.2.10:80/tcp", "192.0.2.10:*/tcp");
+    assert_eq!(ports(&any.replace("10.0.1.11", "10.0.1.11:81")), [81, 8080]);
+    assert_eq!(ports(&any.replace("type = \"tcp\"", probed)), [9000, 9000]);
+}
+
+#[test]
+fn translated_and_tunnelled_backends_are_of_any_family() {
+    for forward in ["nat", "ipip", "gue"] {
+        let text = LEAST
+            .replace("# here", &format!("forward = \"{forward}\""))
+            .replace("10.0.1.11", "2001:db8::11");
+        Config::parse(&text, "lb.toml").unwrap();
     }
+}
+
+#[test]
+fn every_key_is_read() {
+    let config = Config::parse(EVERYTHING, "lb.toml").unwrap();
+    insta::assert_debug_snapshot!(config);
+}
+
+#[test]
+fn a_wrong_word_hides_no_mistake_and_makes_none() {
+    let wrong = "forward = \"fullnat\"\nnat_source = \"any\"\ntunnel_hops = 64\nscheduler = \"wrr\"\nprefix_ipv4 = 24";
+    let errors = Config::parse(&LEAST.replace("# here", wrong), "lb.toml").unwrap_err();
+    let lines: Vec<_> = errors.iter().map(|error| error.line.unwrap_or(0)).collect();
+    assert_eq!(lines, [9, 10, 12], "{errors}");
 }
 
 proptest! {
@@ -323,13 +258,15 @@ proptest! {
     }
 
     #[test]
-    fn no_change_of_the_example_is_too_strange(
-        at in 0..EXAMPLE.len(),
+    fn no_change_of_the_examples_is_too_strange(
+        example in prop_oneof![Just(EXAMPLE), Just(EVERYTHING)],
+        at in any::<prop::sample::Index>(),
         cut in 0..40_usize,
         put in r#"(\PC|[\[\]{}="'.,#\n\r\t0-9-])*"#,
     ) {
-        let end = (at + cut).min(EXAMPLE.len());
-        let text = format!("{}{put}{}", &EXAMPLE[..at], &EXAMPLE[end..]);
+        let at = at.index(example.len());
+        let end = (at + cut).min(example.len());
+        let text = format!("{}{put}{}", &example[..at], &example[end..]);
         if let Err(errors) = Config::parse(&text, "lb.toml") {
             let lines = text.lines().count().max(1) + 1;
             prop_assert!(errors.iter().count() > 0);

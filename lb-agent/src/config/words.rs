@@ -1,6 +1,8 @@
 //! Words that stand for a choice, and the known word nearest to a mistyped one.
 
-use super::{Backups, Failback, Forward, OnDown, Protocol, Scheduler, XdpMode};
+use std::fmt;
+
+use super::{Backups, Failback, Forward, OnDown, Protocol, Reply, Scheduler, XdpMode};
 
 /// A choice the file makes by a word.
 pub(super) trait Word: Copy + 'static {
@@ -17,11 +19,27 @@ impl Word for XdpMode {
 }
 
 impl Word for Scheduler {
-    const WORDS: &'static [(&'static str, Self)] = &[("round-robin", Self::RoundRobin)];
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("round-robin", Self::RoundRobin),
+        ("maglev", Self::Maglev),
+        ("least-connections", Self::LeastConnections),
+        ("random-2", Self::Random2),
+        ("source-hash", Self::SourceHash),
+    ];
 }
 
 impl Word for Forward {
-    const WORDS: &'static [(&'static str, Self)] = &[("dsr", Self::Dsr)];
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("dsr", Self::Dsr),
+        ("nat", Self::Nat),
+        ("ipip", Self::Ipip),
+        ("gue", Self::Gue),
+    ];
+}
+
+impl Word for Reply {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("last-hop", Self::LastHop), ("route", Self::Route)];
 }
 
 impl Word for OnDown {
@@ -58,12 +76,37 @@ pub(super) fn read<T: Word>(text: &str) -> Option<T> {
     word.map(|(_, value)| *value)
 }
 
+/// The word that stands for `value`.
+fn word<T: Word + PartialEq>(value: T) -> &'static str {
+    let found = T::WORDS.iter().find(|(_, known)| *known == value);
+    found.map_or("", |(word, _)| *word)
+}
+
+impl fmt::Display for Scheduler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(word(*self))
+    }
+}
+
+impl fmt::Display for Forward {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(word(*self))
+    }
+}
+
 /// The words of `T` for a message: `"auto", "native" or "generic"`.
 pub(super) fn list<T: Word>() -> String {
-    let words: Vec<_> = T::WORDS
-        .iter()
-        .map(|(word, _)| format!("{word:?}"))
-        .collect();
+    join(T::WORDS.iter().map(|(word, _)| *word))
+}
+
+/// The words of these values of `T` for a message.
+pub(super) fn list_of<T: Word + PartialEq>(values: &[T]) -> String {
+    let chosen = T::WORDS.iter().filter(|(_, value)| values.contains(value));
+    join(chosen.map(|(word, _)| *word))
+}
+
+fn join<'w>(words: impl Iterator<Item = &'w str>) -> String {
+    let words: Vec<_> = words.map(|word| format!("{word:?}")).collect();
     match words.split_last() {
         Some((last, [])) => last.clone(),
         Some((last, others)) => format!("{} or {last}", others.join(", ")),
@@ -82,4 +125,19 @@ pub(super) fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
     let best = scored.max_by(|a, b| a.0.total_cmp(&b.0));
     best.filter(|(score, _)| *score > ENOUGH)
         .map(|(_, known)| known)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_choice_is_shown_as_it_is_written() {
+        for text in ["round-robin", "maglev", "source-hash"] {
+            assert_eq!(read::<Scheduler>(text).unwrap().to_string(), text);
+        }
+        for text in ["dsr", "nat", "ipip", "gue"] {
+            assert_eq!(read::<Forward>(text).unwrap().to_string(), text);
+        }
+    }
 }

@@ -13,13 +13,12 @@ use std::{
 use anyhow::{Context as _, Result, anyhow};
 use aya::{
     Ebpf, TestRun as _, TestRunOptions,
-    maps::{MapData, PerCpuArray, PerCpuValues},
+    maps::{MapData, PerCpuArray, PerCpuValues, ProgramArray},
     programs::{ProgramFd, Xdp},
 };
 use lb_common::{
-    Event, Explained, Map, Reason,
+    Event, Explained, Map, Reason, Stage,
     counters::{self, BackendCounts, PacketsBytes},
-    maps::{DRY_RUN, PROGRAM},
     memory::{Memory, read},
 };
 use rustix::{
@@ -41,6 +40,8 @@ pub struct Kernel {
     events: Mutex<PerCpuArray<MapData, u64>>,
     // One dry run at a time: its outcome lies in one map entry.
     ebpf: Mutex<Ebpf>,
+    // Open as long as this process runs: the kernel empties a map of programs that nobody has open or pinned.
+    _stages: ProgramArray<MapData>,
     cpus: usize,
 }
 
@@ -125,7 +126,7 @@ impl Dataplane for Kernel {
 
     fn dry_run(&self, frame: &[u8]) -> Result<DryRun> {
         let mut ebpf = lock(&self.ebpf)?;
-        let (action, _) = run(&mut ebpf, DRY_RUN, frame)?;
+        let (action, _) = run(&mut ebpf, Stage::Road.program(true), frame)?;
         let explained: Explained = read(self.words(Map::Explained), 0).context("no dry run map")?;
         Ok(DryRun { action, explained })
     }
@@ -138,7 +139,7 @@ impl Kernel {
     /// # Errors
     /// Where the kernel refuses: the frame has fewer than 14 bytes.
     pub fn forward(&self, frame: &[u8]) -> Result<(u32, Vec<u8>)> {
-        run(&mut *lock(&self.ebpf)?, PROGRAM, frame)
+        run(&mut *lock(&self.ebpf)?, Stage::Road.program(false), frame)
     }
 
     /// The program that forwards, to be called from another one.
@@ -147,12 +148,15 @@ impl Kernel {
     /// Where no more file descriptors are to be had.
     pub fn program_fd(&self) -> Result<ProgramFd> {
         let mut ebpf = lock(&self.ebpf)?;
-        Ok(program(&mut ebpf, PROGRAM)?.fd()?.try_clone()?)
+        Ok(program(&mut ebpf, Stage::Road.program(false))?
+            .fd()?
+            .try_clone()?)
     }
 }
 
 fn run(ebpf: &mut Ebpf, name: &str, frame: &[u8]) -> Result<(u32, Vec<u8>)> {
-    let mut out = vec![0; frame.len()];
+    // A tunnel's header and two VLAN tags may come in front.
+    let mut out = vec![0; frame.len() + 128];
     let result = program(ebpf, name)?.test_run(TestRunOptions {
         data_in: Some(frame),
         data_out: Some(&mut out),

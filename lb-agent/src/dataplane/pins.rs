@@ -17,6 +17,9 @@ pub fn maps() -> impl Iterator<Item = &'static str> {
         maps::COUNTERS,
         maps::BACKEND_COUNTERS,
         maps::EVENTS,
+        maps::STAGES,
+        maps::HANDOVER,
+        maps::RATE,
     ])
 }
 

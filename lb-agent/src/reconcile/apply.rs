@@ -3,7 +3,13 @@
 use std::sync::atomic::Ordering;
 
 use anyhow::{Result, ensure};
-use lb_common::{Cursor, Map, RingChunk, listener::MAX_BUCKETS, memory::write, service::CHUNK};
+use lb_common::{
+    Cursor, Map, RingChunk,
+    listener::{MAX_BUCKETS, MAX_PATTERNS},
+    memory::write,
+    service::CHUNK,
+};
+use zerocopy::{Immutable, IntoBytes};
 
 use super::plan::Action;
 use crate::dataplane::Dataplane;
@@ -45,11 +51,23 @@ fn one(dataplane: &dyn Dataplane, action: &Action) -> Result<()> {
             true
         }
         Action::Listeners(side, table) => {
-            let base = side * MAX_BUCKETS;
-            (base..)
-                .zip(&table.buckets)
-                .all(|(index, bucket)| write(dataplane.words(Map::Listeners), index, bucket))
+            write_all(
+                dataplane,
+                Map::Listeners,
+                side * MAX_BUCKETS,
+                &table.buckets,
+            ) && write_all(
+                dataplane,
+                Map::Patterns,
+                side * MAX_PATTERNS,
+                &table.patterns,
+            )
         }
+        Action::Bounds(base, bounds) => write_all(dataplane, Map::Bounds, *base, bounds),
+        Action::Source(number, address) => {
+            write(dataplane.words(Map::Sources), u32::from(*number), address)
+        }
+        Action::Link(number, link) => write(dataplane.words(Map::Links), *number, link),
         Action::Control(control) => write(dataplane.words(Map::Control), 0, control),
         Action::Grace => {
             dataplane.grace()?;
@@ -61,6 +79,17 @@ fn one(dataplane: &dyn Dataplane, action: &Action) -> Result<()> {
         "a plan names an entry that its map does not have: {action:?}"
     );
     Ok(())
+}
+
+fn write_all<T: IntoBytes + Immutable>(
+    dataplane: &dyn Dataplane,
+    map: Map,
+    from: u32,
+    values: &[T],
+) -> bool {
+    (from..)
+        .zip(values)
+        .all(|(index, value)| write(dataplane.words(map), index, value))
 }
 
 fn write_ring(dataplane: &dyn Dataplane, base: u32, slots: &[u16]) -> bool {

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result};
 use lb_common::{
-    Backend, BackendNote, Control, Ring, Service, ServiceNote, maps::MAX_RING_CHUNKS,
-    service::CHUNK,
+    Address, Backend, BackendNote, Bound, Control, Link, Listener, Ring, Service, ServiceNote,
+    admission::MAX_BOUNDS, maps::MAX_RING_CHUNKS, service::CHUNK,
 };
 
 use super::target::{Target, TargetService};
@@ -38,6 +38,12 @@ pub enum Action {
     ForgetService(u32),
     /// Write the listener table of this side, which no packet reads.
     Listeners(u32, Table),
+    /// Write these bounds from this one on, which no packet reads.
+    Bounds(u32, Vec<Bound>),
+    /// Write a source address.
+    Source(u16, Address),
+    /// Write a link.
+    Link(u32, Link),
     /// Write the global state; this is what puts a listener table in force.
     Control(Control),
     /// Wait until no packet is under way that saw what was before.
@@ -50,6 +56,16 @@ pub enum Action {
 /// Where a table is too small.
 pub fn plan(observed: &Observed, target: &Target) -> Result<Vec<Action>> {
     let mut plan = Vec::new();
+    for (number, address) in &target.sources {
+        if observed.sources.get(number) != Some(address) {
+            plan.push(Action::Source(*number, *address));
+        }
+    }
+    for (number, link) in (0..).zip(&target.links) {
+        if observed.links.get(number as usize) != Some(link) {
+            plan.push(Action::Link(number, *link));
+        }
+    }
     raise_backends(observed, target, &mut plan);
     let mut rings = Rings::new(observed);
     for (number, service) in &target.services {
@@ -61,7 +77,7 @@ pub fn plan(observed: &Observed, target: &Target) -> Result<Vec<Action>> {
             &mut plan,
         )?;
     }
-    plan_listeners(observed, target, &mut plan)?;
+    plan_control(observed, target, &mut plan)?;
     let lower = lowering(observed, target);
     let flips = plan
         .iter()
@@ -103,11 +119,12 @@ fn plan_service(
     rings: &mut Rings,
     plan: &mut Vec<Action>,
 ) -> Result<()> {
+    let former = observed.map(|old| old.record).unwrap_or_default();
     let mut record = Service {
-        flags: Service::USED,
-        tcp_idle: service.tcp_idle,
-        udp_idle: service.udp_idle,
-        ..observed.map(|old| old.record).unwrap_or_default()
+        side: former.side,
+        rings: former.rings,
+        admission: former.admission,
+        ..service.record
     };
     if observed.is_none() {
         plan.push(Action::ForgetService(number));
@@ -124,30 +141,56 @@ fn plan_service(
         plan.push(Action::Ring(base, service.slots.clone()));
         plan.push(Action::Rewind(number, side));
     }
+    if observed.map_or(&[][..], |old| &old.bounds) != service.bounds {
+        let len = u32::try_from(service.bounds.len())?;
+        let base = rings.allocate_bounds(len)?;
+        record.admission = Ring { base, len };
+        plan.push(Action::Bounds(base, service.bounds.clone()));
+    }
     if observed.is_none_or(|old| old.record != record) {
         plan.push(Action::Service(number, record));
     }
     Ok(())
 }
 
-fn plan_listeners(observed: &Observed, target: &Target, plan: &mut Vec<Action>) -> Result<()> {
-    let sorted = |listeners: &[lb_common::Listener]| {
+/// The one record that puts a listener table in force, and the few settings beside it.
+fn plan_control(observed: &Observed, target: &Target, plan: &mut Vec<Action>) -> Result<()> {
+    let mut control = Control {
+        links: u8::try_from(target.links.len())?,
+        nat_ports: target.nat_ports,
+        reply_ports: target.reply_ports,
+        ..observed.control
+    };
+    let sorted = |listeners: &[Listener]| {
         let mut sorted = listeners.to_vec();
-        sorted.sort_by_key(|l| (l.address, l.port, l.protocol, l.service, l.flags));
+        sorted.sort_by_key(|l| {
+            let Listener {
+                address,
+                port,
+                protocol,
+                service,
+                flags,
+                low,
+                ..
+            } = *l;
+            (address, protocol, port, l.prefix, low, service, flags)
+        });
         sorted
     };
     let wanted = sorted(&target.listeners);
-    if wanted == sorted(&observed.listeners) && observed.control.listener_seed != [0, 0] {
-        return Ok(());
+    if wanted != sorted(&observed.listeners) || observed.control.listener_seed == [0, 0] {
+        let table = listeners::build(&wanted)?;
+        let side = 1 - (observed.control.listener_side & 1);
+        let place = side as usize;
+        control.listener_mask[place] = u32::try_from(table.buckets.len() - 1)?;
+        control.listener_seed[place] = table.seed;
+        control.patterns[place] = u8::try_from(table.patterns.len())?;
+        control.listener_side = side;
+        plan.push(Action::Listeners(side, table));
     }
-    let table = listeners::build(&wanted)?;
-    let side = 1 - (observed.control.listener_side & 1);
-    let mut control = observed.control;
-    control.listener_mask[side as usize] = u32::try_from(table.buckets.len() - 1)?;
-    control.listener_seed[side as usize] = table.seed;
-    control.listener_side = side;
-    plan.push(Action::Listeners(side, table));
-    plan.push(Action::Control(control));
+    if control != observed.control {
+        plan.push(Action::Control(control));
+    }
     Ok(())
 }
 
@@ -183,11 +226,13 @@ fn lowering(observed: &Observed, target: &Target) -> Vec<Action> {
     actions
 }
 
-/// Room in the ring map. Rings in force keep theirs; the other side's are free, because every plan that took one
+/// Room in the maps of rings and of bounds. Rings in force keep theirs; the other side's are free, because every plan that took one
 /// out of force ended with a grace.
 struct Rings {
     /// First chunk and number of chunks of each ring that must stay.
     held: BTreeMap<u32, u32>,
+    /// The same of bounds.
+    bounds: BTreeMap<u32, u32>,
 }
 
 impl Rings {
@@ -199,27 +244,45 @@ impl Rings {
             .filter(|ring| ring.len > 0)
             .map(|ring| (ring.base / CHUNK, ring.len.div_ceil(CHUNK)))
             .collect();
-        Self { held }
+        let bounds = observed
+            .services
+            .values()
+            .map(|service| service.record.admission)
+            .filter(|place| place.len > 0)
+            .map(|place| (place.base, place.len))
+            .collect();
+        Self { held, bounds }
     }
 
     /// First slot of room for `slots` slots.
     fn allocate(&mut self, slots: usize) -> Result<u32> {
         let chunks = u32::try_from(slots)?.div_ceil(CHUNK);
-        if chunks == 0 {
-            return Ok(0);
-        }
-        let mut from = 0;
-        for (base, length) in &self.held {
-            if base - from >= chunks {
-                break;
-            }
-            from = base + length;
-        }
-        if from + chunks > MAX_RING_CHUNKS {
-            return Err(anyhow::anyhow!("the ring map is full"))
-                .context("use fewer services, or weights with a common divisor (100 and 50 rather than 101 and 50)");
-        }
-        self.held.insert(from, chunks);
+        let from = room(&mut self.held, chunks, MAX_RING_CHUNKS)
+            .context("the ring map is full: use fewer services, or weights with a common divisor (100 and 50 rather than 101 and 50)")?;
         Ok(from * CHUNK)
     }
+
+    /// First bound of room for `len` bounds.
+    fn allocate_bounds(&mut self, len: u32) -> Result<u32> {
+        room(&mut self.bounds, len, MAX_BOUNDS)
+            .context("the admission map is full: use fewer prefixes in `allow` and `deny`")
+    }
+}
+
+/// Takes the first gap of `wanted` entries between those that are held.
+fn room(held: &mut BTreeMap<u32, u32>, wanted: u32, most: u32) -> Option<u32> {
+    if wanted == 0 {
+        return Some(0);
+    }
+    let mut from = 0;
+    for (base, length) in held.iter() {
+        if base - from >= wanted {
+            break;
+        }
+        from = base + length;
+    }
+    (from + wanted <= most).then(|| {
+        held.insert(from, wanted);
+        from
+    })
 }

@@ -1,34 +1,43 @@
 //! What the maps should say: pure. The only place where health (what probes say) and intent (what the operator says)
 //! meet.
 
+mod admission;
+mod forward;
+mod listen;
 mod numbers;
 mod retire;
 mod serve;
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+    ops::RangeInclusive,
+};
 
 use anyhow::Result;
 use lb_common::{
-    Backend, BackendNote, Listener, ServiceNote, TCP, UDP, address, maps::MAX_RING_CHUNKS, note,
-    service::CHUNK,
+    Address, Backend, BackendNote, Bound, ICMP, Link, Listener, Service, ServiceNote,
+    link::MAX_LINKS, maps::MAX_RING_CHUNKS, note, service::CHUNK,
 };
 
 pub use retire::leftovers;
 
 use crate::{
     api::model::{Intent, Tier},
-    config::{self, Config, Protocol},
+    config::{self, Config, Forward, NatSource, Reply, Scheduler},
     failover::State,
     health::Health,
-    neighbour::Hop,
+    neighbour::{self, Hop},
     observed::{Live, Observed},
     operator::{Key, Operator},
-    schedule::round_robin,
 };
 use numbers::Numbers;
+use serve::Room;
 
 /// Most slots of one ring: shares are exact while the reduced weights of a service add up to no more.
 const MAX_RING: usize = 4096;
+/// Most slots of one Maglev table: at least a hundred for each of 655 backends.
+const MAX_TABLE: usize = 65_537;
 
 /// Everything a target is made of.
 pub struct Inputs<'a> {
@@ -40,6 +49,10 @@ pub struct Inputs<'a> {
     pub health: &'a BTreeMap<Key, Health>,
     /// Next hops by backend address; the reason where there is none.
     pub hops: &'a BTreeMap<IpAddr, Result<Hop, String>>,
+    /// The links that frames may come by.
+    pub links: &'a [neighbour::Link],
+    /// The ports that translated flows may have where the configuration does not say.
+    pub nat_ports: RangeInclusive<u16>,
     /// What is in the maps.
     pub observed: &'a Observed,
     /// Which backends and listeners live flows use; none: nobody looked, so all may.
@@ -55,10 +68,10 @@ pub struct TargetService {
     pub note: ServiceNote,
     /// The slots of its ring.
     pub slots: Vec<u16>,
-    /// Ticks after which an idle TCP flow is stale.
-    pub tcp_idle: u32,
-    /// Ticks after which an idle UDP flow has ended.
-    pub udp_idle: u32,
+    /// Which clients it lets in; empty: all.
+    pub bounds: Vec<Bound>,
+    /// Its record but for what says where ring and bounds lie.
+    pub record: Service,
 }
 
 /// What the maps should say.
@@ -68,8 +81,16 @@ pub struct Target {
     pub services: BTreeMap<u32, TargetService>,
     /// Backends by number.
     pub backends: BTreeMap<u16, (Backend, BackendNote)>,
-    /// Listeners.
+    /// Listeners; those found by a pattern have port 0.
     pub listeners: Vec<Listener>,
+    /// Source addresses by number.
+    pub sources: BTreeMap<u16, Address>,
+    /// Links by number.
+    pub links: Vec<Link>,
+    /// Lowest and highest port that translated flows are given.
+    pub nat_ports: [u16; 2],
+    /// Lowest and highest port at which answers of backends come in.
+    pub reply_ports: [u16; 2],
     /// Configured services in the file's order, for people.
     pub views: Vec<ServiceView>,
     /// Whether something stays only until its last flow ends.
@@ -141,64 +162,177 @@ pub fn target(inputs: &Inputs<'_>, failover: &mut BTreeMap<String, State>) -> Re
             .iter()
             .any(|service| service.name == *name)
     });
+    let room = room(inputs.config.services.len());
     for service in &inputs.config.services {
         let number = numbers.service(&service.name)?;
         let state = failover.entry(service.name.clone()).or_default();
-        let (view, weights) =
-            serve::backends(inputs, service, number, state, &mut numbers, &mut target)?;
+        let (view, slots) = serve::backends(
+            inputs,
+            service,
+            number,
+            state,
+            &mut numbers,
+            &mut target,
+            room,
+        )?;
         let note = ServiceNote {
             on_backup: u8::from(state.on_backup),
             reserved: [0; 7],
             name: note::name(&service.name),
         };
-        let slots = round_robin::ring(&weights, max_ring(inputs.config.services.len()));
-        let (tcp_idle, udp_idle) = idle_ticks(inputs, service);
-        target.services.insert(
-            number,
-            TargetService {
-                note,
-                slots,
-                tcp_idle,
-                udp_idle,
-            },
-        );
-        target
-            .listeners
-            .extend(service.listen.iter().map(|listen| Listener {
-                address: address::from_ip(listen.address.ip()),
-                port: listen.address.port().to_be(),
-                protocol: protocol_number(listen.protocol),
-                service: number,
-                ..Listener::default()
-            }));
+        let mtus = view
+            .backends
+            .iter()
+            .filter_map(|backend| Some(target.backends.get(&backend.number)?.0.mtu))
+            .filter(|mtu| *mtu > 0);
+        let service_target = TargetService {
+            note,
+            slots,
+            bounds: admission::bounds(service)?,
+            record: record(inputs, service, forward::mss(service, mtus)),
+        };
+        target.services.insert(number, service_target);
+        target.listeners.extend(listen::listeners(service, number));
         target.views.push(view);
     }
+    one_per_vip(inputs, &mut target.listeners);
+    target.links = links(inputs);
+    target.sources = numbers.into_sources();
+    (target.nat_ports, target.reply_ports) = ports(inputs);
     retire::retire(inputs, &mut target);
     Ok(target)
 }
 
-/// Slots one ring may have so that all services find room for two.
-fn max_ring(services: usize) -> usize {
+/// Slots a service may have so that all services find room for two rings.
+fn room(services: usize) -> Room {
     let each = (MAX_RING_CHUNKS * CHUNK) as usize / (4 * services.max(1));
-    each.clamp(CHUNK as usize, MAX_RING)
+    Room {
+        ring: each.clamp(CHUNK as usize, MAX_RING),
+        table: each.clamp(CHUNK as usize, MAX_TABLE),
+    }
 }
 
-/// One step longer than configured: a flow's last packet may be later than `seen` says by that much, and a flow that
-/// is busy must not be taken for an idle one.
-fn idle_ticks(inputs: &Inputs<'_>, service: &config::Service) -> (u32, u32) {
+/// A service's record, but for its sides.
+fn record(inputs: &Inputs<'_>, service: &config::Service, mss: u16) -> Service {
     let control = &inputs.observed.control;
+    // One step longer than configured: a flow's last packet may be later than `seen` says by that much, and a flow that
+    // is busy must not be taken for an idle one.
     let ticks = |time: std::time::Duration| {
         let idle = time.as_millis() * u128::from(control.hz) / 1000;
         u32::try_from(idle + u128::from(control.seen_step))
             .unwrap_or(u32::MAX / 2)
             .max(1)
     };
-    (ticks(service.tcp_idle), ticks(service.udp_idle))
+    let flag = |set, flag| if set { flag } else { 0 };
+    Service {
+        flags: Service::USED
+            | flag(service.one_packet, Service::ONE_PACKET)
+            | flag(service.echo, Service::ECHO)
+            | flag(service.reply == Reply::Route, Service::BY_ROUTE),
+        tcp_idle: ticks(service.tcp_idle),
+        udp_idle: ticks(service.udp_idle),
+        scheduler: match service.scheduler {
+            Scheduler::RoundRobin => Service::ROUND_ROBIN,
+            Scheduler::Maglev => Service::MAGLEV,
+            Scheduler::SourceHash => Service::SOURCE_HASH,
+            Scheduler::LeastConnections => Service::LEAST_CONNECTIONS,
+            Scheduler::Random2 => Service::RANDOM_TWO,
+        },
+        prefix: [service.prefix_ipv4, service.prefix_ipv6],
+        mss,
+        tcp_opening: ticks(service.tcp_opening),
+        tcp_closing: ticks(service.tcp_closing),
+        tcp_closed: ticks(service.tcp_closed),
+        affinity: service.sticky.map_or(0, ticks),
+        ..Service::default()
+    }
 }
 
-fn protocol_number(protocol: Protocol) -> u8 {
-    match protocol {
-        Protocol::Tcp => TCP,
-        Protocol::Udp => UDP,
+/// Keeps one listener for each VIP as such, where services share it: that of one whose echo requests are not to be
+/// answered, if there is one.
+fn one_per_vip(inputs: &Inputs<'_>, listeners: &mut Vec<Listener>) {
+    let silent: BTreeSet<&str> = inputs
+        .config
+        .services
+        .iter()
+        .filter(|service| !service.echo)
+        .map(|service| service.name.as_str())
+        .collect();
+    let names: BTreeMap<u32, &str> = inputs
+        .config
+        .services
+        .iter()
+        .filter_map(|service| {
+            let listener = listeners.iter().find(|l| {
+                l.protocol & !Listener::RANGE != ICMP
+                    && listen::listeners(service, l.service).contains(l)
+            })?;
+            Some((listener.service, service.name.as_str()))
+        })
+        .collect();
+    let is_silent = |l: &Listener| {
+        names
+            .get(&l.service)
+            .is_some_and(|name| silent.contains(name))
+    };
+    listeners.sort_by_key(|l| !is_silent(l));
+    let mut seen = BTreeSet::new();
+    listeners
+        .retain(|l| l.protocol & !Listener::RANGE != ICMP || seen.insert((l.address, l.prefix)));
+}
+
+/// The links with the numbers they have; new ones behind. One that has gone keeps its number: flows may hold it.
+fn links(inputs: &Inputs<'_>) -> Vec<Link> {
+    let mut links = inputs.observed.links.clone();
+    for found in inputs.links {
+        let record = Link {
+            ifindex: found.ifindex,
+            tags: found.tags,
+            mac: found.mac,
+            mtu: found.mtu,
+            reserved: [0; 16],
+        };
+        let is_same = |held: &Link| held.ifindex == found.ifindex && held.tags == found.tags;
+        match links.iter().position(is_same) {
+            Some(number) => links[number] = record,
+            None if links.len() < MAX_LINKS as usize => links.push(record),
+            None => tracing::warn!(
+                "{}: more than {MAX_LINKS} links: answers to clients there leave by route",
+                found.name
+            ),
+        }
     }
+    links
+}
+
+/// Ports for translated flows, and those at which answers come in: none where nothing is translated.
+fn ports(inputs: &Inputs<'_>) -> ([u16; 2], [u16; 2]) {
+    const NONE: [u16; 2] = [1, 0];
+    let configured = inputs.config.agent.nat_ports.as_ref();
+    let range = configured.unwrap_or(&inputs.nat_ports);
+    let own = [*range.start(), *range.end()];
+    let nat: Vec<&NatSource> = inputs
+        .config
+        .services
+        .iter()
+        .filter(|service| service.forward == Forward::Nat)
+        .map(|service| &service.nat_source)
+        .collect();
+    let former = inputs.observed.control.reply_ports;
+    let wanted = if nat.contains(&&NatSource::Client) {
+        [0, u16::MAX]
+    } else if nat.is_empty() {
+        NONE
+    } else {
+        own
+    };
+    // Flows of a former configuration may still be answered.
+    let reply = if former[0] > former[1] {
+        wanted
+    } else if wanted == NONE {
+        former
+    } else {
+        [former[0].min(wanted[0]), former[1].max(wanted[1])]
+    };
+    (own, reply)
 }

@@ -3,7 +3,7 @@
 
 use core::{
     arch::asm,
-    intrinsics::{AtomicOrdering, atomic_cxchg, atomic_xadd},
+    intrinsics::{AtomicOrdering, atomic_cxchg, atomic_xadd, atomic_xchg},
     mem::offset_of,
     ptr,
 };
@@ -12,18 +12,26 @@ use aya_ebpf::{
     bindings::BPF_F_MMAPABLE,
     helpers::generated::bpf_jiffies64,
     macros::map,
-    maps::{Array, PerCpuArray},
+    maps::{Array, PerCpuArray, ProgramArray},
+    programs::XdpContext,
 };
 use lb_common::{
-    Backend, BackendNote, Control, Cursor, Event, Explained, Flow, FlowTag, ListenerBucket, Map,
-    Reason, RingChunk, Service, ServiceNote,
+    Address, Backend, BackendNote, Bound, Control, Cursor, Event, Explained, Flow, FlowTag,
+    Handover, Link, ListenerBucket, Load, Map, Pattern, Reason, RingChunk, Service, ServiceNote,
+    Stage,
     counters::{self, BackendCounts, PacketsBytes},
     flow::{self, FlowTags},
     maps::{COUNTERS_ENTRIES, DEFAULT_FLOW_BUCKETS, EVENTS_ENTRIES, MAX_BACKENDS},
     service::CHUNK,
 };
 
-use crate::{tables::Tables, verdict::Outcome, verdict::Verdict};
+use super::route::route;
+use crate::{
+    forward::front::Way,
+    select::bind,
+    tables::Tables,
+    verdict::{Outcome, Verdict},
+};
 
 const MMAPABLE: u32 = BPF_F_MMAPABLE;
 
@@ -56,6 +64,24 @@ static BACKEND_NOTES: Array<BackendNote> =
     Array::with_max_entries(entries(Map::BackendNotes), MMAPABLE);
 #[map(name = "LB_EXPLAINED")]
 static EXPLAINED: Array<Explained> = Array::with_max_entries(entries(Map::Explained), MMAPABLE);
+#[map(name = "LB_PATTERNS")]
+static PATTERNS: Array<Pattern> = Array::with_max_entries(entries(Map::Patterns), MMAPABLE);
+#[map(name = "LB_SOURCES")]
+static SOURCES: Array<Address> = Array::with_max_entries(entries(Map::Sources), MMAPABLE);
+#[map(name = "LB_LINKS")]
+static LINKS: Array<Link> = Array::with_max_entries(entries(Map::Links), MMAPABLE);
+#[map(name = "LB_BOUNDS")]
+static BOUNDS: Array<Bound> = Array::with_max_entries(entries(Map::Bounds), MMAPABLE);
+#[map(name = "LB_LOADS")]
+static LOADS: Array<Load> = Array::with_max_entries(entries(Map::Loads), MMAPABLE);
+/// The stages' programs: those that forward, then those of a dry run.
+#[map(name = "LB_STAGES")]
+static STAGES: ProgramArray = ProgramArray::with_max_entries(2 * Stage::COUNT, 0);
+#[map(name = "LB_HANDOVER")]
+static HANDOVER: PerCpuArray<Handover> = PerCpuArray::with_max_entries(1, 0);
+/// Tick at which this tenth of a second began, ICMP messages since.
+#[map(name = "LB_RATE")]
+static RATE: PerCpuArray<[u32; 2]> = PerCpuArray::with_max_entries(1, 0);
 #[map(name = "LB_COUNTERS")]
 static COUNTERS: PerCpuArray<PacketsBytes> = PerCpuArray::with_max_entries(COUNTERS_ENTRIES, 0);
 #[map(name = "LB_BE_COUNTERS")]
@@ -65,11 +91,21 @@ static BACKEND_COUNTERS: PerCpuArray<BackendCounts> =
 static EVENTS: PerCpuArray<u64> = PerCpuArray::with_max_entries(EVENTS_ENTRIES, 0);
 
 /// The maps of the object; with `DRY` they are only read.
-pub struct KernelTables<const DRY: bool>;
+pub struct KernelTables<'a, const DRY: bool> {
+    context: &'a XdpContext,
+}
+
+impl<'a, const DRY: bool> KernelTables<'a, DRY> {
+    /// The maps, for the packet of `context`.
+    #[inline(always)]
+    pub const fn new(context: &'a XdpContext) -> Self {
+        Self { context }
+    }
+}
 
 /// Leaves the outcome of a dry run where the agent reads it.
 #[inline(always)]
-pub fn explain(outcome: &Outcome, ingress: u32) {
+pub fn explain(outcome: &Outcome, ingress: u32, now: u32) {
     if let Some(explained) = EXPLAINED.get_ptr_mut(0) {
         let value = Explained {
             reason: outcome.reason as u32,
@@ -80,13 +116,21 @@ pub fn explain(outcome: &Outcome, ingress: u32) {
                 Verdict::Tx => ingress,
                 Verdict::Pass | Verdict::Drop => 0,
             },
-            now: KernelTables::<true>.now(),
+            now,
             reserved: 0,
         };
         // SAFETY: the pointer is to an element of the map, which the kernel never frees while the program is
         // loaded; the agent runs one dry run at a time.
         unsafe { explained.write(value) };
     }
+}
+
+/// Hands the packet on to the program of `stage`, which never returns; or returns where that is not loaded.
+#[inline(always)]
+pub fn call<const DRY: bool>(context: &XdpContext, stage: Stage) {
+    let index = stage as u32 + if DRY { Stage::COUNT } else { 0 };
+    // SAFETY: the context is the one the kernel gave this run.
+    let _ = unsafe { STAGES.tail_call(context, index) };
 }
 
 #[inline(always)]
@@ -97,7 +141,7 @@ fn copy<T: Copy>(array: &Array<T>, index: u32) -> Option<T> {
     Some(unsafe { element.read() })
 }
 
-impl<const DRY: bool> Tables for KernelTables<DRY> {
+impl<const DRY: bool> Tables for KernelTables<'_, DRY> {
     const DRY_RUN: bool = DRY;
 
     #[inline(always)]
@@ -108,6 +152,11 @@ impl<const DRY: bool> Tables for KernelTables<DRY> {
     #[inline(always)]
     fn listeners(&self, index: u32) -> Option<ListenerBucket> {
         copy(&LISTENERS, index)
+    }
+
+    #[inline(always)]
+    fn pattern(&self, index: u32) -> Option<Pattern> {
+        copy(&PATTERNS, index)
     }
 
     #[inline(always)]
@@ -124,8 +173,46 @@ impl<const DRY: bool> Tables for KernelTables<DRY> {
     }
 
     #[inline(always)]
+    fn pair(&self, slot: u32) -> Option<[u16; 2]> {
+        let chunk = RING.get_ptr(slot / CHUNK)?;
+        let at = (slot % CHUNK / 2) as usize;
+        // SAFETY: `at` is below the number of pairs of a chunk; the element is valid while the program runs.
+        Some(unsafe { chunk.cast::<[u16; 2]>().add(at).read() })
+    }
+
+    #[inline(always)]
     fn backend(&self, number: u16) -> Option<Backend> {
         copy(&BACKENDS, u32::from(number))
+    }
+
+    #[inline(always)]
+    fn load(&self, number: u16) -> Option<Load> {
+        copy(&LOADS, u32::from(number))
+    }
+
+    #[inline(always)]
+    fn flow_begun(&self, number: u16) {
+        add_load(number, offset_of!(Load, begun));
+    }
+
+    #[inline(always)]
+    fn flow_ended(&self, number: u16) {
+        add_load(number, offset_of!(Load, ended));
+    }
+
+    #[inline(always)]
+    fn source(&self, number: u16) -> Option<Address> {
+        copy(&SOURCES, u32::from(number))
+    }
+
+    #[inline(always)]
+    fn link(&self, number: u32) -> Option<Link> {
+        copy(&LINKS, number)
+    }
+
+    #[inline(always)]
+    fn bound(&self, index: u32) -> Option<Bound> {
+        copy(&BOUNDS, index)
     }
 
     #[inline(always)]
@@ -144,16 +231,14 @@ impl<const DRY: bool> Tables for KernelTables<DRY> {
     }
 
     #[inline(always)]
-    fn tags(&self, bucket: u32) -> Option<FlowTags> {
-        let tags = FLOW_TAGS.get_ptr(bucket)?.cast::<u64>();
-        let mut copy = FlowTags::default();
-        let mut way = 0;
-        while way < copy.len() {
-            // SAFETY: `way` is below the number of tags of a bucket; each is one aligned word, read whole.
-            copy[way] = unsafe { ptr::read_volatile(tags.add(way)) };
-            way += 1;
-        }
-        Some(copy)
+    fn tagged(&self, bucket: u32, tag: u32) -> u32 {
+        ways(bucket, |word| is_zero(u64::from(word as u32 ^ tag)))
+    }
+
+    #[inline(always)]
+    fn free(&self, bucket: u32) -> u32 {
+        // A tag that is claimed has its lower half empty, too.
+        ways(bucket, |word| is_zero(word | word >> 32))
     }
 
     #[inline(always)]
@@ -182,8 +267,9 @@ impl<const DRY: bool> Tables for KernelTables<DRY> {
     #[inline(always)]
     fn publish(&self, bucket: u32, way: u32, published: FlowTag) {
         if let Some(tag) = tag(bucket, way) {
-            // SAFETY: as in `claim`; this CPU holds the claim, so nobody else writes the word.
-            unsafe { ptr::write_volatile(tag, published.0) };
+            // SAFETY: as in `claim`; this CPU holds the claim, so nobody else writes the word. An exchange and not a
+            // store, because what this CPU reads next must not be older than what others now see (`bind`).
+            let _ = unsafe { atomic_xchg::<u64, { AtomicOrdering::SeqCst }>(tag, published.0) };
         }
     }
 
@@ -207,8 +293,82 @@ impl<const DRY: bool> Tables for KernelTables<DRY> {
     }
 
     #[inline(always)]
-    fn set_state(&self, bucket: u32, way: u32, state: u32) {
-        set_word(bucket, way, offset_of!(Flow, state), state);
+    fn set_state(&self, bucket: u32, way: u32, state: u8) {
+        if let Some(entry) = FLOWS.get_ptr_mut(index(bucket, way)) {
+            let field = entry.cast::<u8>().wrapping_add(offset_of!(Flow, state));
+            // SAFETY: as in `set_word`.
+            unsafe { ptr::write_volatile(field, state) };
+        }
+    }
+
+    #[inline(always)]
+    fn set_twin(&self, bucket: u32, way: u32, twin: u32) {
+        set_word(bucket, way, offset_of!(Flow, twin), twin);
+    }
+
+    #[inline(always)]
+    fn route(&self, source: &Address, destination: &Address, ingress: u32) -> Option<Way> {
+        route(self.context, source, destination, ingress)
+    }
+
+    #[inline(always)]
+    fn hand_over(&self, handover: &Handover) {
+        if let Some(entry) = HANDOVER.get_ptr_mut(0) {
+            // SAFETY: the element is this CPU's own, and XDP programs do not interrupt each other on a CPU.
+            unsafe { entry.write(*handover) };
+        }
+    }
+
+    #[inline(always)]
+    fn set_backend(&self, number: u16) {
+        if let Some(entry) = HANDOVER.get_ptr_mut(0) {
+            // SAFETY: as in `hand_over`.
+            unsafe { (*entry).backend = number };
+        }
+    }
+
+    #[inline(always)]
+    fn set_drawn(&self, drawn: u32) {
+        if let Some(entry) = HANDOVER.get_ptr_mut(0) {
+            // SAFETY: as in `hand_over`.
+            unsafe { (*entry).drawn = drawn };
+        }
+    }
+
+    #[inline(always)]
+    fn set_bound(&self, bound: bind::Bound) {
+        if let Some(entry) = HANDOVER.get_ptr_mut(0) {
+            // SAFETY: as in `hand_over`.
+            unsafe {
+                (*entry).source = bound.source();
+                (*entry).port = bound.port();
+                (*entry).twin = bound.twin();
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn handed_over(&self) -> Option<Handover> {
+        let entry = HANDOVER.get_ptr(0)?;
+        // SAFETY: as in `hand_over`.
+        Some(unsafe { entry.read() })
+    }
+
+    #[inline(always)]
+    fn may_send(&self, burst: u32, tenth: u32) -> bool {
+        let Some(rate) = RATE.get_ptr_mut(0) else {
+            return false;
+        };
+        // SAFETY: as in `hand_over`.
+        let [since, sent] = unsafe { &mut *rate };
+        let now = self.now();
+        if now.wrapping_sub(*since) >= tenth {
+            *since = now;
+            *sent = 0;
+        }
+        let may = *sent < burst;
+        *sent += u32::from(may);
+        may
     }
 
     #[inline(always)]
@@ -266,6 +426,41 @@ impl<const DRY: bool> Tables for KernelTables<DRY> {
     }
 }
 
+/// The ways of a bucket of whose tags `is` says 1 and not 0.
+#[inline(always)]
+fn ways(bucket: u32, is: impl Fn(u64) -> u64) -> u32 {
+    let Some(tags) = FLOW_TAGS.get_ptr(bucket) else {
+        return 0;
+    };
+    let tags = tags.cast::<u64>();
+    let mut ways = 0;
+    let mut way = 0;
+    while way < flow::WAYS {
+        // SAFETY: `way` is below the number of tags of a bucket; each is one aligned word, read whole.
+        let word = unsafe { ptr::read_volatile(tags.add(way as usize)) };
+        ways |= is(word) << way;
+        way += 1;
+    }
+    ways as u32
+}
+
+/// 1 if the lower half of `word` is 0, else 0; without a branch, of which the verifier would follow both ways for each of
+/// a bucket's tags.
+#[inline(always)]
+fn is_zero(word: u64) -> u64 {
+    let mut word = word & 0xffff_ffff;
+    // SAFETY: arithmetic on a register: only 0 less 1 has its highest bit set.
+    unsafe {
+        asm!(
+            "{word} += -1",
+            "{word} >>= 63",
+            word = inlateout(reg) word,
+            options(nostack, nomem, pure),
+        );
+    }
+    word
+}
+
 #[inline(always)]
 fn index(bucket: u32, way: u32) -> u32 {
     bucket.wrapping_mul(flow::WAYS).wrapping_add(way)
@@ -274,13 +469,35 @@ fn index(bucket: u32, way: u32) -> u32 {
 #[inline(always)]
 fn tag(bucket: u32, way: u32) -> Option<*mut u64> {
     let tags = FLOW_TAGS.get_ptr_mut(bucket)?;
-    Some(tags.cast::<u64>().wrapping_add((way % flow::WAYS) as usize))
+    let mut way = way as usize;
+    // SAFETY: a mask, which the compiler must not leave out because it knows better: older verifiers do not follow the
+    // arithmetic that made the number.
+    unsafe {
+        asm!(
+            "{way} &= {most}",
+            way = inlateout(reg) way,
+            most = const flow::WAYS - 1,
+            options(nostack, nomem, pure),
+        );
+    }
+    Some(tags.cast::<u64>().wrapping_add(way))
+}
+
+#[inline(always)]
+fn add_load(number: u16, offset: usize) {
+    if let Some(load) = LOADS.get_ptr_mut(u32::from(number)) {
+        let field = load.cast::<u8>().wrapping_add(offset).cast::<u64>();
+        // SAFETY: the field is an aligned word of the element, which is valid while the program runs.
+        let _ = unsafe { atomic_xadd::<u64, u64, { AtomicOrdering::Relaxed }>(field, 1) };
+    }
 }
 
 #[inline(always)]
 fn set_word(bucket: u32, way: u32, offset: usize, value: u32) {
     if let Some(entry) = FLOWS.get_ptr_mut(index(bucket, way)) {
-        // SAFETY: `offset` is that of a `u32` field of `Flow`; the element is valid while the program runs.
-        unsafe { ptr::write_volatile(entry.cast::<u8>().add(offset).cast::<u32>(), value) };
+        let field = entry.cast::<u8>().wrapping_add(offset).cast::<u32>();
+        // SAFETY: `offset` is that of a `u32` field of the element, which is aligned to 8 bytes and valid while the
+        // program runs.
+        unsafe { ptr::write_volatile(field, value) };
     }
 }

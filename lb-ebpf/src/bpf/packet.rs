@@ -1,11 +1,14 @@
 //! A packet in an XDP context.
 #![expect(unsafe_code, reason = "this is the door to a packet's bytes")]
 
-use core::{arch::asm, marker::PhantomData};
+use core::{arch::asm, intrinsics::is_val_statically_known, marker::PhantomData};
 
-use aya_ebpf::{helpers::generated::bpf_xdp_adjust_tail, programs::XdpContext};
+use aya_ebpf::{
+    helpers::generated::{bpf_xdp_adjust_head, bpf_xdp_adjust_tail},
+    programs::XdpContext,
+};
 
-use crate::packet::{Header, Packet};
+use crate::packet::{Header, MAX_OFFSET, Packet};
 
 /// The frame of an XDP context.
 pub struct XdpPacket<'a> {
@@ -21,8 +24,8 @@ impl<'a> XdpPacket<'a> {
 
     #[inline(always)]
     fn at<const N: usize>(&self, offset: usize) -> Option<*mut [u8; N]> {
-        let start = self.context.data();
-        (start + offset + N <= self.context.data_end()).then_some((start + offset) as *mut [u8; N])
+        let start = begin(self.context.data(), offset);
+        (start + N <= self.context.data_end()).then_some(start as *mut [u8; N])
     }
 }
 
@@ -47,8 +50,8 @@ impl Packet for XdpPacket<'_> {
 
     #[inline(always)]
     fn store<const N: usize>(&mut self, offset: usize, words: &[u32; N]) -> Option<()> {
-        let start = self.context.data();
-        if start + offset + 4 * N > self.context.data_end() {
+        let start = begin(self.context.data(), offset);
+        if start + 4 * N > self.context.data_end() {
             return None;
         }
         let mut at = 0;
@@ -58,12 +61,30 @@ impl Packet for XdpPacket<'_> {
             unsafe {
                 asm!(
                     "*(u32 *)({to} + 0) = {word}",
-                    to = in(reg) start + offset + 4 * at,
+                    to = in(reg) start + 4 * at,
                     word = in(reg) u64::from(words[at]),
                     options(nostack),
                 );
             }
             at += 1;
+        }
+        Some(())
+    }
+
+    #[inline(always)]
+    fn store_u16(&mut self, offset: usize, word: u16) -> Option<()> {
+        let start = begin(self.context.data(), offset);
+        if start + 2 > self.context.data_end() {
+            return None;
+        }
+        // SAFETY: as in `store`.
+        unsafe {
+            asm!(
+                "*(u16 *)({to} + 0) = {word}",
+                to = in(reg) start,
+                word = in(reg) u64::from(word),
+                options(nostack),
+            );
         }
         Some(())
     }
@@ -78,6 +99,39 @@ impl Packet for XdpPacket<'_> {
         let result = unsafe { bpf_xdp_adjust_tail(self.context.ctx, delta as i32) };
         (result == 0).then_some(())
     }
+
+    #[inline(always)]
+    fn refront(&mut self, from: usize, to: usize) -> Option<()> {
+        let delta = from as i64 - to as i64;
+        if delta == 0 {
+            return Some(());
+        }
+        // SAFETY: the context is the one the kernel gave this run; every pointer is derived from it anew.
+        let result = unsafe { bpf_xdp_adjust_head(self.context.ctx, delta as i32) };
+        (result == 0).then_some(())
+    }
+}
+
+/// The address `offset` bytes after `data`, in one step that the compiler cannot take apart: the verifier knows an
+/// address it has compared with the frame's end only as long as nothing is added to the offset in between.
+#[inline(always)]
+fn begin(data: usize, offset: usize) -> usize {
+    if is_val_statically_known(offset) {
+        return data + offset;
+    }
+    let mut start = data;
+    // SAFETY: an addition; the mask bounds the offset, which is never above it.
+    unsafe {
+        asm!(
+            "{offset} &= {most}",
+            "{start} += {offset}",
+            offset = inlateout(reg) offset => _,
+            start = inout(reg) start,
+            most = const MAX_OFFSET,
+            options(nostack, nomem, pure),
+        );
+    }
+    start
 }
 
 /// Bytes of the frame that were compared with its end.

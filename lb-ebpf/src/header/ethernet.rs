@@ -4,6 +4,8 @@ use crate::packet::Header;
 
 /// Length of the header.
 pub const LEN: usize = 14;
+/// Length of a VLAN tag: tag control information, then the EtherType of what follows.
+pub const TAG_LEN: usize = 4;
 /// EtherType of IPv4.
 pub const IPV4: u16 = 0x0800;
 /// EtherType of IPv6.

@@ -4,6 +4,8 @@ use crate::packet::Header;
 
 /// Length of the header without options.
 pub const LEN: usize = 20;
+/// Where the checksum lies.
+pub const CHECKSUM: usize = 16;
 /// Flag: no more data from the sender.
 pub const FIN: u8 = 0x01;
 /// Flag: synchronise sequence numbers.
@@ -41,6 +43,12 @@ pub fn header_len(header: &impl Header<LEN>) -> usize {
 #[inline(always)]
 pub fn flags(header: &impl Header<LEN>) -> u8 {
     header.u8::<13>()
+}
+
+/// Checksum, the way it stands in memory.
+#[inline(always)]
+pub fn checksum(header: &impl Header<LEN>) -> u16 {
+    header.u16::<CHECKSUM>()
 }
 
 /// Whether `flags` may stand together: no segment opens a connection and ends it.

@@ -4,12 +4,12 @@
 //! flows is one forgotten: the one that was quiet longest. Within a bucket no two flows share a tag.
 
 use lb_common::{
-    Control, Event, Flow, FlowTag, Service, TCP,
-    flow::{FlowKey, FlowTags, WAYS},
+    Backend, Control, Event, Flow, FlowTag, Service,
+    flow::{FlowKey, WAYS},
     hash,
 };
 
-use super::Newcomer;
+use super::state::limit;
 use crate::tables::Tables;
 
 /// Where a flow stands, or will.
@@ -23,6 +23,31 @@ pub struct Place {
     pub seen: FlowTag,
 }
 
+/// No way of a bucket.
+const NOWHERE: u32 = WAYS;
+
+impl Place {
+    /// No place. A value and not an `Option`, whose empty payload would be a register that nobody has written: the
+    /// verifier refuses to keep such a one.
+    pub const NONE: Self = Self {
+        bucket: 0,
+        way: NOWHERE,
+        seen: FlowTag::FREE,
+    };
+
+    /// Whether it is one.
+    #[inline(always)]
+    pub const fn is_some(&self) -> bool {
+        self.way != NOWHERE
+    }
+
+    /// The place as one number: [`Flow::twin`].
+    #[inline(always)]
+    pub const fn index(&self) -> u32 {
+        self.bucket * WAYS + self.way
+    }
+}
+
 /// A flow that is known.
 #[derive(Clone, Copy, Debug)]
 pub struct Hit {
@@ -34,130 +59,324 @@ pub struct Hit {
     pub flow: Flow,
 }
 
-/// What a look-up found.
-#[derive(Clone, Copy, Debug)]
-pub enum Sought {
-    /// The flow.
-    Found(Hit),
-    /// Not the flow. If another one has its tag, then the place is that one's and must be the new one's too.
-    Missing(Option<Place>),
-}
-
-/// Seconds after which a closed flow is forgotten before any live one.
-const CLOSED_LINGERS_S: u32 = 10;
-
-/// Looks for the flow with this key and hash.
+/// Looks for the flow of a client's packet.
 #[inline(always)]
-pub fn find<T: Tables>(tables: &T, control: &Control, hash: u64, key: &FlowKey) -> Sought {
-    match find_in(tables, first(control, hash), hash, key) {
-        Sought::Missing(None) => find_in(tables, second(control, hash), hash, key),
-        Sought::Missing(collision) => match find_in(tables, second(control, hash), hash, key) {
-            Sought::Missing(_) => Sought::Missing(collision),
-            found => found,
-        },
-        found => found,
-    }
-}
-
-#[inline(always)]
-fn find_in<T: Tables>(tables: &T, bucket: u32, hash: u64, key: &FlowKey) -> Sought {
-    let Some(tags) = tables.tags(bucket) else {
-        return Sought::Missing(None);
-    };
-    let Some((way, tag)) = matching(&tags, FlowTag::tag_of(hash)) else {
-        return Sought::Missing(None);
-    };
-    let Some(flow) = tables.flow(bucket, way) else {
-        return Sought::Missing(None);
-    };
-    let place = Place {
-        bucket,
-        way,
-        seen: tag,
-    };
-    if same(&flow.key, key) {
-        Sought::Found(Hit { place, tag, flow })
-    } else {
-        Sought::Missing(Some(place))
-    }
-}
-
-#[inline(always)]
-fn matching(tags: &FlowTags, tag: u32) -> Option<(u32, FlowTag)> {
-    let mut way = WAYS;
-    let mut word = 0;
-    let mut at = 0;
-    while at < WAYS {
-        let candidate = tags[at as usize];
-        if FlowTag(candidate).tag() == tag {
-            way = at;
-            word = candidate;
-        }
-        at += 1;
-    }
-    (way < WAYS).then_some((way, FlowTag(word)))
-}
-
-#[inline(always)]
-fn same(one: &FlowKey, other: &FlowKey) -> bool {
-    one.client[1] == other.client[1]
-        && one.ports == other.ports
-        && one.protocol == other.protocol
-        && one.vip[1] == other.vip[1]
-        && one.client[0] == other.client[0]
-        && one.vip[0] == other.vip[0]
-}
-
-/// Remembers the newcomer under `tag`, at its place if it has one.
-#[inline(always)]
-pub fn record<T: Tables>(
+pub fn find_forward<T: Tables>(
     tables: &T,
     control: &Control,
-    service: &Service,
-    newcomer: &Newcomer,
-    tag: FlowTag,
-) {
-    let Some(place) = claim(tables, control, service, newcomer) else {
-        tables.count_event(Event::FlowUnrecorded);
-        return;
-    };
-    tables.set_flow(place.bucket, place.way, &newcomer.flow);
-    tables.publish(place.bucket, place.way, tag);
+    hash: u64,
+    key: &FlowKey,
+) -> Option<Hit> {
+    let place = find(tables, control, hash, |place| is_keyed(tables, place, key))?;
+    hit(tables, place)
 }
 
-/// Claims a place: the newcomer's own, else a free one, else that of the flow that is worth least. A step that
-/// loses its place to another CPU leaves it to the next.
+/// Looks for the flow of a backend's packet: `key` is its five-tuple with the backend in the client's place.
 #[inline(always)]
-fn claim<T: Tables>(
+pub fn find_reply<T: Tables>(
     tables: &T,
     control: &Control,
-    service: &Service,
-    newcomer: &Newcomer,
+    hash: u64,
+    key: &FlowKey,
+) -> Option<Hit> {
+    let place = find(tables, control, hash, |place| is_reply(tables, place, key))?;
+    hit(tables, place)
+}
+
+/// Looks for the place of either.
+#[inline(always)]
+pub fn find_either<T: Tables>(
+    tables: &T,
+    control: &Control,
+    hash: u64,
+    key: &FlowKey,
+    reply: bool,
 ) -> Option<Place> {
-    let take = |place: &Place| tables.claim(place.bucket, place.way, place.seen);
-    // A place that is given is the flow's own, or that of one with its tag, which cannot stay.
-    if let Some(place) = newcomer.place.filter(take) {
-        return Some(place);
+    find(tables, control, hash, |place| {
+        if reply {
+            is_reply(tables, place, key)
+        } else {
+            is_keyed(tables, place, key)
+        }
+    })
+}
+
+#[inline(always)]
+fn hit<T: Tables>(tables: &T, place: Place) -> Option<Hit> {
+    Some(Hit {
+        place,
+        tag: place.seen,
+        flow: tables.flow(place.bucket, place.way)?,
+    })
+}
+
+/// Looks for the place with this hash that `is` the one.
+#[inline(always)]
+fn find<T: Tables>(
+    tables: &T,
+    control: &Control,
+    hash: u64,
+    is: impl Fn(&Place) -> bool,
+) -> Option<Place> {
+    let mut bucket = first(control, hash);
+    let mut found = find_in(tables, bucket, hash, &is);
+    if found == NOWHERE {
+        bucket = second(control, hash);
+        found = find_in(tables, bucket, hash, &is);
     }
-    let buckets = [
-        first(control, newcomer.hash),
-        second(control, newcomer.hash),
-    ];
-    if let Some(place) = free(tables, buckets[0]).filter(take) {
-        return Some(place);
+    let way = tables.opaque(found);
+    if way == NOWHERE {
+        return None;
     }
-    if let Some(place) = free(tables, buckets[1]).filter(take) {
-        return Some(place);
+    let bucket = tables.opaque(bucket);
+    let seen = tables.tag(bucket, way)?;
+    // Another CPU may have put another flow there meanwhile.
+    (seen.tag() == FlowTag::tag_of(hash)).then_some(Place { bucket, way, seen })
+}
+
+#[inline(always)]
+fn find_in<T: Tables>(tables: &T, bucket: u32, hash: u64, is: &impl Fn(&Place) -> bool) -> u32 {
+    let place = nth(tables, bucket, tables.tagged(bucket, FlowTag::tag_of(hash)));
+    if place.is_some() && is(&place) {
+        place.way
+    } else {
+        NOWHERE
     }
-    let (place, live) = least(tables, control, service, buckets, newcomer.flow.seen)?;
-    let taken = take(&place);
-    if taken && live {
+}
+
+/// The first place of a bucket among `ways`.
+#[inline(always)]
+fn nth<T: Tables>(tables: &T, bucket: u32, ways: u32) -> Place {
+    if ways == 0 {
+        return Place::NONE;
+    }
+    let first = ways & ways.wrapping_neg();
+    // The number of the one bit that is set, without a branch: each sum carries into bit 8 if that mask holds the bit.
+    let way = ((first & 0xaa) + 0xff) >> 8
+        | (((first & 0xcc) + 0xff) >> 8) << 1
+        | (((first & 0xf0) + 0xff) >> 8) << 2;
+    let way = way & (WAYS - 1);
+    match tables.tag(bucket, way) {
+        Some(seen) => Place { bucket, way, seen },
+        None => Place::NONE,
+    }
+}
+
+/// Whether an entry that is no reply has this key.
+#[inline(always)]
+fn is_keyed<T: Tables>(tables: &T, place: &Place, key: &FlowKey) -> bool {
+    let Some(flow) = tables.flow(place.bucket, place.way) else {
+        return false;
+    };
+    // One comparison and not six, of which the verifier would follow each way.
+    let own = &flow.key;
+    let differences = own.client[0] ^ key.client[0]
+        | own.client[1] ^ key.client[1]
+        | own.vip[0] ^ key.vip[0]
+        | own.vip[1] ^ key.vip[1]
+        | u64::from(own.ports ^ key.ports)
+        | u64::from(own.protocol ^ key.protocol);
+    differences == 0 && flow.kind != Flow::REPLY
+}
+
+/// Whether an entry is that of a translated flow whose backend has this five-tuple.
+#[inline(always)]
+fn is_reply<T: Tables>(tables: &T, place: &Place, key: &FlowKey) -> bool {
+    let Some(flow) = tables.flow(place.bucket, place.way) else {
+        return false;
+    };
+    if flow.kind != Flow::REPLY
+        || flow.port != key.vip_port_ne()
+        || flow.key.protocol != key.protocol
+    {
+        return false;
+    }
+    let Some(backend) = tables.backend(place.seen.backend()) else {
+        return false;
+    };
+    let backend_port = if backend.port == 0 {
+        flow.key.vip_port_ne()
+    } else {
+        backend.port
+    };
+    let source = match tables.source(flow.source) {
+        Some(source) => source,
+        None => flow.key.client,
+    };
+    let differences = u64::from(backend.incarnation ^ place.seen.incarnation())
+        | u64::from(backend_port ^ FlowKey::first_port_ne(key.ports))
+        | backend.address[0] ^ key.client[0]
+        | backend.address[1] ^ key.client[1]
+        | source[0] ^ key.vip[0]
+        | source[1] ^ key.vip[1];
+    differences == 0
+}
+
+/// Claims a place for a flow with this hash: its `own`, else that of one with its tag, which cannot stay, else a free
+/// one, else that of the flow that is worth least. Nobody else sees the place until it is published or given back. None
+/// where another CPU was faster.
+#[inline(always)]
+pub fn claim<T: Tables>(
+    tables: &T,
+    control: &Control,
+    service: &Service,
+    hash: u64,
+    now: u32,
+    own: Place,
+) -> Place {
+    let buckets = [first(control, hash), second(control, hash)];
+    let tag = FlowTag::tag_of(hash);
+    let mut found = own;
+    let mut live = false;
+    if !found.is_some() {
+        found = nth(tables, buckets[0], tables.tagged(buckets[0], tag));
+    }
+    if !found.is_some() {
+        found = nth(tables, buckets[1], tables.tagged(buckets[1], tag));
+    }
+    if !found.is_some() {
+        found = nth(tables, buckets[0], tables.free(buckets[0]));
+    }
+    if !found.is_some() {
+        found = nth(tables, buckets[1], tables.free(buckets[1]));
+    }
+    if !found.is_some() {
+        let least = least(tables, control, service, buckets, now);
+        let bucket = if least.candidate() < WAYS {
+            buckets[0]
+        } else {
+            buckets[1]
+        };
+        let way = least.candidate() % WAYS;
+        if let Some(seen) = tables.tag(bucket, way)
+            && seen.is_flow()
+        {
+            found = Place { bucket, way, seen };
+        }
+        live = least.is_live();
+    }
+    let live = tables.opaque(live);
+    let place = Place {
+        bucket: tables.opaque(found.bucket),
+        way: tables.opaque(found.way),
+        seen: FlowTag(tables.opaque(found.seen.0)),
+    };
+    if !place.is_some() || !tables.claim(place.bucket, place.way, place.seen) {
+        return Place::NONE;
+    }
+    if live {
         tables.count_event(Event::FlowEvicted);
     }
-    taken.then_some(place)
+    if place.seen.is_flow() {
+        forsake_twin(tables, &place);
+    }
+    place
 }
 
-/// The flow of both buckets that is worth least, and whether it is live.
+/// Writes the flow and lets everybody see it.
+#[inline(always)]
+pub fn publish<T: Tables>(tables: &T, claimed: &Place, flow: &Flow, tag: FlowTag) {
+    let Place { bucket, way, .. } = *claimed;
+    tables.set_flow(bucket, way, flow);
+    tables.publish(bucket, way, tag);
+}
+
+/// Gives a place back unused.
+#[inline(always)]
+pub fn release<T: Tables>(tables: &T, claimed: &Place) {
+    let Place { bucket, way, .. } = *claimed;
+    tables.publish(bucket, way, FlowTag::FREE);
+}
+
+/// Whether another entry has the tag and five-tuple of the reply at `own`. Two CPUs that give two flows the same port
+/// at once both see it, because each looks after it has published.
+#[inline(always)]
+pub fn has_rival<T: Tables>(
+    tables: &T,
+    control: &Control,
+    hash: u64,
+    key: &FlowKey,
+    own: &Place,
+) -> bool {
+    rival_in(tables, first(control, hash), hash, key, own)
+        || rival_in(tables, second(control, hash), hash, key, own)
+}
+
+#[inline(always)]
+fn rival_in<T: Tables>(tables: &T, bucket: u32, hash: u64, key: &FlowKey, own: &Place) -> bool {
+    let mut ways = tables.tagged(bucket, FlowTag::tag_of(hash));
+    if bucket == own.bucket {
+        ways &= !(1 << own.way);
+    }
+    let place = nth(tables, bucket, tables.opaque(ways));
+    place.is_some() && is_reply(tables, &place, key)
+}
+
+/// The place of a flow's twin, if that still is its twin.
+#[inline(always)]
+pub fn twin<T: Tables>(tables: &T, hit: &Hit) -> Place {
+    if hit.flow.kind > Flow::REPLY {
+        return Place::NONE;
+    }
+    let place = place(tables, hit.flow.twin);
+    if !place.is_some() || !place.seen.is_flow() {
+        return Place::NONE;
+    }
+    match tables.flow(place.bucket, place.way) {
+        Some(twin)
+            if twin.twin == hit.place.index()
+                && twin.kind != hit.flow.kind
+                && twin.key.ports == hit.flow.key.ports
+                && twin.key.client[1] == hit.flow.key.client[1] =>
+        {
+            place
+        }
+        _ => Place::NONE,
+    }
+}
+
+/// The entry at this place, if one is there.
+#[inline(always)]
+pub fn read<T: Tables>(tables: &T, index: u32) -> Option<Hit> {
+    let place = place(tables, index);
+    let flow = tables.flow(place.bucket, place.way)?;
+    place.seen.is_flow().then_some(Hit {
+        place,
+        tag: place.seen,
+        flow,
+    })
+}
+
+/// The place with this number, [`Flow::NO_TWIN`] for none.
+#[inline(always)]
+pub fn place<T: Tables>(tables: &T, index: u32) -> Place {
+    let (bucket, way) = (index / WAYS, index % WAYS);
+    // The number that stands for none is past the end of every table.
+    match tables.tag(bucket, way) {
+        Some(seen) => Place { bucket, way, seen },
+        None => Place::NONE,
+    }
+}
+
+/// Forgets the twin of the flow that stood at a place which was claimed from it: half of a translated flow is of no
+/// use, and its port is somebody else's from now on.
+#[inline(always)]
+fn forsake_twin<T: Tables>(tables: &T, place: &Place) {
+    let Some(flow) = tables.flow(place.bucket, place.way) else {
+        return;
+    };
+    let hit = Hit {
+        place: *place,
+        tag: place.seen,
+        flow,
+    };
+    let twin = twin(tables, &hit);
+    if twin.is_some() && tables.claim(twin.bucket, twin.way, twin.seen) {
+        tables.publish(twin.bucket, twin.way, FlowTag::FREE);
+    }
+}
+
+/// The flow of both buckets that is worth least.
 #[inline(always)]
 fn least<T: Tables>(
     tables: &T,
@@ -165,7 +384,7 @@ fn least<T: Tables>(
     service: &Service,
     buckets: [u32; 2],
     now: u32,
-) -> Option<(Place, bool)> {
+) -> Worth {
     let mut least = Worth(u64::MAX);
     let mut candidate = 0;
     while candidate < 2 * WAYS {
@@ -174,23 +393,16 @@ fn least<T: Tables>(
         } else {
             buckets[1]
         };
-        let flow = tables.flow(bucket, candidate % WAYS)?;
-        let worth = Worth::of(&flow, control, service, now, candidate);
-        if worth.0 < least.0 {
-            least = worth;
+        if let Some(flow) = tables.flow(bucket, candidate % WAYS) {
+            let worth = Worth::of(&flow, control, service, now, candidate);
+            if worth.0 < least.0 {
+                least = worth;
+            }
         }
         least = tables.opaque(least);
         candidate += 1;
     }
-    let bucket = if least.candidate() < WAYS {
-        buckets[0]
-    } else {
-        buckets[1]
-    };
-    let way = least.candidate() % WAYS;
-    let seen = tables.tag(bucket, way)?;
-    seen.is_flow()
-        .then_some((Place { bucket, way, seen }, least.is_live()))
+    least
 }
 
 /// What it would cost to forget a flow: bit 63 says that it is live, then comes how recent it is, and the lowest
@@ -202,15 +414,13 @@ impl Worth {
     #[inline(always)]
     fn of(flow: &Flow, control: &Control, service: &Service, now: u32, candidate: u32) -> Self {
         let idle = now.wrapping_sub(flow.seen);
-        let closed =
-            flow.state == Flow::CLOSED && idle >= CLOSED_LINGERS_S.wrapping_mul(control.hz);
         // The idle times are those of the newcomer's service: the flow's own would be one more look-up each.
-        let limit = if flow.key.protocol == u32::from(TCP) {
-            service.tcp_idle
+        let limit = if flow.kind == Flow::FRAGMENT {
+            super::fragment::lifetime(control)
         } else {
-            service.udp_idle
+            limit(flow, service)
         };
-        let live = !(closed || idle >= limit);
+        let live = idle < limit;
         Self(u64::from(live) << 63 | u64::from(!idle) << 8 | u64::from(candidate))
     }
 
@@ -225,22 +435,11 @@ impl Worth {
     }
 }
 
+/// Whether the backend of an entry still is the one the flow was given to, and may serve it.
 #[inline(always)]
-fn free<T: Tables>(tables: &T, bucket: u32) -> Option<Place> {
-    let tags = tables.tags(bucket)?;
-    let mut way = WAYS;
-    let mut at = 0;
-    while at < WAYS {
-        if tags[at as usize] == FlowTag::FREE.0 {
-            way = at;
-        }
-        at += 1;
-    }
-    let way = tables.opaque(way);
-    (way < WAYS).then_some(Place {
-        bucket,
-        way,
-        seen: FlowTag::FREE,
+pub fn is_served<T: Tables>(tables: &T, tag: FlowTag) -> bool {
+    tables.backend(tag.backend()).is_some_and(|backend| {
+        backend.incarnation == tag.incarnation() && backend.is(Backend::SERVES)
     })
 }
 

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
     path::PathBuf,
     process,
     sync::atomic::{AtomicU32, Ordering},
@@ -11,12 +12,15 @@ use anyhow::Result;
 use lb_agent::{
     config::Config,
     dataplane::{
+        Dataplane as _,
         kernel::{Kernel, Loaded, Options},
         pins,
     },
-    neighbour::Hop,
-    observed::observe,
-    operator::Operator,
+    failover::State,
+    health::Health,
+    neighbour::{Hop, Link},
+    observed::{live, observe},
+    operator::{Key, Operator},
     reconcile::{
         apply::apply,
         plan::plan,
@@ -27,11 +31,17 @@ use lb_common::{Map, flow::WAYS, memory::HostMemory, memory::Memory as _};
 use lb_ebpf::testing::HostTables;
 
 use super::INGRESS;
+use crate::frames;
 
 /// Services the counters are read of.
 pub(super) const SERVICES: u32 = 4;
 /// Backends the counters are read of.
 pub(super) const BACKENDS: u16 = 8;
+
+/// The balancer's own addresses.
+pub const OWN: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 1, 1));
+/// The balancer's own IPv6 address.
+pub const OWN6: IpAddr = IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 1, 0, 0, 0, 0, 1));
 
 /// Interface of every second backend.
 const OTHER_INTERFACE: u32 = 7;
@@ -77,6 +87,11 @@ pub struct World {
     pub target: Target,
     /// Buckets of the flow table.
     pub buckets: u32,
+    /// What the operator wants; [`World::reconcile`] does it.
+    pub operator: Operator,
+    /// What probes say; [`World::reconcile`] heeds it.
+    pub health: BTreeMap<Key, Health>,
+    failover: BTreeMap<String, State>,
     pin_dir: PathBuf,
 }
 
@@ -87,6 +102,14 @@ impl World {
     /// # Errors
     /// Where the kernel refuses; this needs root.
     pub fn new(config: &Config, flows: u32) -> Result<Self> {
+        Self::seeded(config, flows, None)
+    }
+
+    /// The same, with what flows are hashed with.
+    ///
+    /// # Errors
+    /// Where the kernel refuses; this needs root.
+    pub fn seeded(config: &Config, flows: u32, seed: Option<u64>) -> Result<Self> {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let pin_dir = PathBuf::from(format!("/sys/fs/bpf/lb-engines-{}-{number}", process::id()));
@@ -94,58 +117,63 @@ impl World {
             pin_dir: &pin_dir,
             flows,
             packet_log: false,
+            seed,
         })?;
-        let observed = observe(&kernel);
-        let hops = config
-            .services
-            .iter()
-            .flat_map(|service| &service.backends)
-            .map(|backend| {
-                let last = match backend.address {
-                    std::net::IpAddr::V4(v4) => v4.octets()[3],
-                    std::net::IpAddr::V6(v6) => v6.octets()[15],
-                };
-                let hop = Hop {
-                    ifindex: if last % 2 == 1 {
-                        INGRESS
-                    } else {
-                        OTHER_INTERFACE
-                    },
-                    interface: "test".into(),
-                    source: [0x02, 0, 0, 0, 1, 0x1b],
-                    mac: [0x02, 0, 0, 0, 0xbe, last],
-                };
-                (backend.address, Ok(hop))
-            })
-            .collect();
+        let buckets = u32::try_from(kernel.words(Map::FlowTags).len())? / WAYS;
+        let mut world = Self {
+            kernel: Box::new(kernel),
+            host: HostTables {
+                memory: HostMemory::new(buckets),
+                ..HostTables::default()
+            },
+            target: Target::default(),
+            buckets,
+            operator: Operator::default(),
+            health: BTreeMap::new(),
+            failover: BTreeMap::new(),
+            pin_dir,
+        };
+        world.reconcile(config)?;
+        Ok(world)
+    }
+
+    /// Takes both engines to `config`, as an agent does that looked through the flow table.
+    ///
+    /// # Errors
+    /// Where a table is too small.
+    pub fn reconcile(&mut self, config: &Config) -> Result<()> {
+        let observed = observe(&*self.kernel);
         let inputs = Inputs {
             config,
-            operator: &Operator::default(),
-            health: &BTreeMap::new(),
-            hops: &hops,
+            operator: &self.operator,
+            health: &self.health,
+            hops: &hops(config),
+            links: &links(),
+            nat_ports: 1024..=32_767,
             observed: &observed,
-            live: None,
+            live: Some(&live(&*self.kernel, self.kernel.now()?)),
             now_ms: 0,
         };
-        let target = target(&inputs, &mut BTreeMap::new())?;
-        apply(&kernel, &plan(&observed, &target)?)?;
-        let buckets = u32::try_from(kernel.words(Map::FlowTags).len())? / WAYS;
-        let host = HostTables {
-            memory: HostMemory::new(buckets),
-            ..HostTables::default()
-        };
+        let target = target(&inputs, &mut self.failover)?;
+        apply(&*self.kernel, &plan(&observed, &target)?)?;
+        self.target = target;
+        self.mirror();
+        Ok(())
+    }
+
+    /// Gives the host's tables what the kernel's have.
+    pub fn mirror(&self) {
         for map in Map::ALL {
-            for (to, from) in host.memory.words(map).iter().zip(kernel.words(map)) {
+            for (to, from) in self
+                .host
+                .memory
+                .words(map)
+                .iter()
+                .zip(self.kernel.words(map))
+            {
                 to.store(from.load(Ordering::Relaxed), Ordering::Relaxed);
             }
         }
-        Ok(Self {
-            kernel: Box::new(kernel),
-            host,
-            target,
-            buckets,
-            pin_dir,
-        })
     }
 
     /// The same tables with programs of their own, as a second agent that adopts them would have.
@@ -157,6 +185,7 @@ impl World {
             pin_dir: &self.pin_dir,
             flows: self.buckets * WAYS,
             packet_log: false,
+            seed: None,
         };
         Ok(Kernel::load(options)?.kernel)
     }
@@ -186,4 +215,49 @@ impl Drop for World {
     fn drop(&mut self) {
         let _ = pins::remove_all(&self.pin_dir);
     }
+}
+
+/// Every backend on a link of this host.
+fn hops(config: &Config) -> BTreeMap<IpAddr, Result<Hop, String>> {
+    let backends = config.services.iter().flat_map(|service| &service.backends);
+    backends
+        .map(|backend| {
+            let last = match backend.address {
+                IpAddr::V4(v4) => v4.octets()[3],
+                IpAddr::V6(v6) => v6.octets()[15],
+            };
+            let hop = Hop {
+                ifindex: if last % 2 == 1 {
+                    INGRESS
+                } else {
+                    OTHER_INTERFACE
+                },
+                interface: "lo".into(),
+                device: "lo".into(),
+                tags: [0; 2],
+                source: [0x02, 0, 0, 0, 1, 0x1b],
+                mac: [0x02, 0, 0, 0, 0xbe, last],
+                via: None,
+                from: Some(match backend.address {
+                    IpAddr::V4(_) => OWN,
+                    IpAddr::V6(_) => OWN6,
+                }),
+                mtu: 1500,
+            };
+            (backend.address, Ok(hop))
+        })
+        .collect()
+}
+
+/// The interface that frames come by, without a VLAN, with one and with one inside another.
+fn links() -> [Link; 3] {
+    [[0, 0], [100, 0], [100, 200]].map(|tags: [u16; 2]| Link {
+        name: "lo".into(),
+        ifindex: INGRESS,
+        device: "lo".into(),
+        tags: tags.map(u16::to_be),
+        mac: frames::OUR_MAC,
+        mtu: 1500,
+        addresses: vec![OWN, OWN6],
+    })
 }

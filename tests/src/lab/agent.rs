@@ -200,14 +200,20 @@ impl Agent {
     }
 }
 
-/// A configuration for the agent of `lab`: its sockets, pins and interface, then `services`, which are `[[service]]` tables.
+/// A configuration for the agent of `lab`: its sockets, pins and interfaces, then `services`, which are `[[service]]` tables.
 pub fn config(lab: &Lab, xdp: &str, services: &str) -> String {
+    let interface = |name| format!("[[interface]]\nname = \"{name}\"\nxdp  = \"{xdp}\"\n\n");
+    let interfaces: String = lab
+        .layout()
+        .balancer_interfaces()
+        .iter()
+        .map(interface)
+        .collect();
     format!(
-        "[agent]\napi     = \"{}\"\npin_dir = \"{}\"\nstate   = \"{}\"\n\n[[interface]]\nname = \"{}\"\nxdp  = \"{xdp}\"\n\n{services}",
+        "[agent]\napi     = \"{}\"\npin_dir = \"{}\"\nstate   = \"{}\"\n\n{interfaces}{services}",
         socket(lab).display(),
         lab.pin_dir().display(),
         lab.run_dir().join("state.json").display(),
-        lab.layout().balancer_interface(),
     )
 }
 

@@ -9,7 +9,7 @@ pub mod traffic;
 
 pub use self::{
     crowd::{Crowd, Mood},
-    curl::curl,
+    curl::{curl, fetch, fetch_hash, file_hash},
     download::Download,
     session::Session,
     traffic::{Tally, Traffic},

@@ -17,6 +17,20 @@ pub enum Topology {
     /// sends frames out of another interface than they came by. Backends answer over a second cable (`eth1`)
     /// that goes to the client past the balancer.
     TwoArm,
+    /// The client and a router (namespace `router`) on a cable each to the balancer (its `eth0` and `eth1`), the backends
+    /// in other networks on cables of their own to that router, by which they reach everybody. What they send to the
+    /// client goes past the balancer: the router has a cable to the client as well (its `eth1`).
+    Routed,
+}
+
+/// What backends know of the service addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Servers {
+    /// They hold them on `lo`, and have a way to the client that does not lead past the balancer.
+    Direct,
+    /// Nothing: they are ordinary hosts, and have no route beyond their own network unless a router is there. The balancer
+    /// holds the service addresses and is at work on all its interfaces.
+    Ordinary,
 }
 
 /// Everything that can be chosen about a lab.
@@ -26,9 +40,11 @@ pub struct Layout {
     pub topology: Topology,
     /// Number of backends, `be1` and up; at most [`Layout::MAX_BACKENDS`].
     pub backends: u8,
-    /// Service addresses: on `lo` of every backend, and routed to the balancer by the client.
+    /// What the backends know of the service addresses.
+    pub servers: Servers,
+    /// Service addresses: on `lo` of every backend that holds them, and routed to the balancer by the client.
     pub vips: Vec<IpAddr>,
-    /// Whether the balancer owns the service addresses too.
+    /// Whether the balancer owns the service addresses even where the backends hold them.
     pub vip_on_lb: bool,
     /// Whether the balancer's kernel forwards.
     pub ip_forward: bool,
@@ -61,6 +77,7 @@ impl Default for Layout {
         Self {
             topology: Topology::OneArm,
             backends: 2,
+            servers: Servers::Direct,
             vips: vec![WEB_V4.into(), WEB_V6.into(), DB_V4.into(), DB_V6.into()],
             vip_on_lb: false,
             ip_forward: false,
@@ -90,17 +107,52 @@ impl Layout {
         }
     }
 
-    /// The nodes that have addresses: `client`, `lb`, `be1` and so on.
+    /// Networks behind a router, with `backends` backends.
+    pub fn routed(backends: u8) -> Self {
+        Self {
+            topology: Topology::Routed,
+            backends,
+            ..Self::default()
+        }
+    }
+
+    /// With backends that know nothing of the service addresses.
+    #[must_use]
+    pub fn ordinary(self) -> Self {
+        Self {
+            servers: Servers::Ordinary,
+            ..self
+        }
+    }
+
+    /// The nodes that have addresses: `client`, `lb`, `router` where there is one, `be1` and so on.
     pub fn nodes(&self) -> Vec<String> {
+        let router = (self.topology == Topology::Routed).then(|| "router".to_owned());
         ["client".to_owned(), "lb".to_owned()]
             .into_iter()
+            .chain(router)
             .chain((1..=self.backends).map(|index| format!("be{index}")))
             .collect()
     }
 
-    /// The balancer's interface that the client's packets come by.
-    pub fn balancer_interface(&self) -> &'static str {
-        "eth0"
+    /// The balancer's interfaces where it is at work: that by which the client's packets come, and where answers pass it
+    /// those to the backends.
+    pub fn balancer_interfaces(&self) -> Vec<String> {
+        let others = match (self.servers, self.topology) {
+            (Servers::Direct, _) | (_, Topology::OneArm) => 0,
+            (Servers::Ordinary, Topology::Routed) => 1,
+            (Servers::Ordinary, Topology::TwoArm) => self.backends,
+        };
+        (0..=others).map(|index| format!("eth{index}")).collect()
+    }
+
+    /// Whether `node` holds the service addresses.
+    pub(super) fn holds_vips(&self, node: &str) -> bool {
+        match node {
+            "client" | "router" => false,
+            "lb" => self.vip_on_lb || self.servers == Servers::Ordinary,
+            _ => self.servers == Servers::Direct,
+        }
     }
 
     /// Where `node` is reached.
@@ -111,8 +163,11 @@ impl Layout {
         Ok(match (self.node(node)?, self.topology) {
             (Node::Client, _) => on(0, 1, mac(1, 0)),
             (Node::Balancer, _) => on(0, 2, mac(2, 0)),
+            (Node::Router, _) => on(NEAR, 2, mac(3, 0)),
             (Node::Backend(index), Topology::OneArm) => on(0, 10 + index, mac(10 + index, 0)),
-            (Node::Backend(index), Topology::TwoArm) => on(index, 2, mac(10 + index, 0)),
+            (Node::Backend(index), Topology::TwoArm | Topology::Routed) => {
+                on(index, 2, mac(10 + index, 0))
+            }
         })
     }
 
@@ -130,6 +185,7 @@ impl Layout {
         match name {
             "client" => return Ok(Node::Client),
             "lb" => return Ok(Node::Balancer),
+            "router" if self.topology == Topology::Routed => return Ok(Node::Router),
             _ => {}
         }
         let index = name.strip_prefix("be").and_then(|index| index.parse().ok());
@@ -142,6 +198,11 @@ impl Layout {
         }
     }
 }
+
+/// The subnet of balancer and router.
+pub(super) const NEAR: u8 = 101;
+/// The subnet of router and client.
+pub(super) const PAST: u8 = 102;
 
 /// Host `host` on subnet `subnet`: 10.77.SUBNET.HOST and fd77:SUBNET::HOST, the decimal digits read as they stand.
 pub(super) fn on(subnet: u8, host: u8, mac: [u8; 6]) -> Addresses {
@@ -163,6 +224,7 @@ pub(super) fn mac(node: u8, interface: u8) -> [u8; 6] {
 enum Node {
     Client,
     Balancer,
+    Router,
     Backend(u8),
 }
 
@@ -184,6 +246,19 @@ mod tests {
         let be12 = Layout::two_arm(12).addresses("be12").unwrap();
         assert_eq!(be12.v4.to_string(), "10.77.12.2");
         assert_eq!(be12.v6.to_string(), "fd77:12::2");
+    }
+
+    #[test]
+    fn the_balancer_is_at_work_where_answers_pass_it() {
+        assert_eq!(Layout::two_arm(2).balancer_interfaces(), ["eth0"]);
+        let two_arm = Layout::two_arm(2).ordinary();
+        assert_eq!(two_arm.balancer_interfaces(), ["eth0", "eth1", "eth2"]);
+        let one_arm = Layout::one_arm(2).ordinary();
+        assert_eq!(one_arm.balancer_interfaces(), ["eth0"]);
+        let routed = Layout::routed(2).ordinary();
+        assert_eq!(routed.balancer_interfaces(), ["eth0", "eth1"]);
+        assert!(two_arm.holds_vips("lb") && !two_arm.holds_vips("be1"));
+        assert!(!Layout::routed(1).holds_vips("lb") && Layout::routed(1).holds_vips("be1"));
     }
 
     #[test]

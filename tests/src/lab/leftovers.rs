@@ -76,7 +76,7 @@ fn node<'a>(name: &'a str, prefix: &str) -> Option<&'a str> {
     let is_backend = node
         .strip_prefix("be")
         .is_some_and(|index| index.parse::<u8>().is_ok());
-    (is_backend || matches!(node, "client" | "lb" | "wire")).then_some(node)
+    (is_backend || matches!(node, "client" | "lb" | "router" | "wire")).then_some(node)
 }
 
 fn end_processes(namespace: &Namespace) -> Result<()> {

@@ -18,8 +18,9 @@ impl Link {
         // The end to take down is one that has no static routes: the kernel would forget them.
         let (node, device) = match (lab.layout().topology, node) {
             (Topology::OneArm, node) => ("wire", node),
-            (Topology::TwoArm, "client") => ("lb", "eth0"),
-            (Topology::TwoArm, node) => (node, "eth0"),
+            (Topology::TwoArm | Topology::Routed, "client") => ("lb", "eth0"),
+            (Topology::Routed, "lb") => ("router", "eth0"),
+            (Topology::TwoArm | Topology::Routed, node) => (node, "eth0"),
         };
         Self {
             netns: lab.namespace(node).name().to_owned(),

@@ -3,12 +3,13 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    process::Command,
     time::Duration,
 };
 
 use anyhow::{Context as _, Result};
 
-use super::{Lab, Process, wait_until};
+use super::{Lab, Process, tool, wait_until};
 
 /// nginx in the namespace of a backend; it ends with the value.
 #[derive(Debug)]
@@ -18,22 +19,66 @@ pub struct Nginx {
 }
 
 impl Nginx {
-    /// Starts nginx on port 80 of all addresses of `node`, and waits until it listens.
+    /// Starts nginx on ports 80 and 8080 of all addresses of `node`, and waits until it listens.
     ///
-    /// `/` answers `NAME` and a line feed, `/healthz` answers `ok`, `/big` sends `big_bytes` bytes of zeroes.
+    /// `/` answers `NAME` and a line feed, `/ends` the addresses and the port of the connection as it sees them
+    /// (`CLIENT OWN PORT`), `/healthz` answers `ok`, `/big` sends `big_bytes` bytes of zeroes.
     ///
     /// # Errors
     /// nginx is missing, refuses its configuration or does not listen within ten seconds.
     pub fn start(lab: &Lab, node: &str, name: &str, big_bytes: u64) -> Result<Self> {
-        let home = lab.run_dir().join(format!("nginx-{name}"));
+        let home = home(lab, name)?;
         let context = || format!("preparing {}", home.display());
-        fs::create_dir_all(&home).with_context(context)?;
         // A hole, so that its size costs nothing.
         fs::File::create(home.join("big"))
             .and_then(|file| file.set_len(big_bytes))
             .with_context(context)?;
+        let listen = ["80", "8080"].map(|port| {
+            format!(
+                "listen 0.0.0.0:{port} backlog=4096; listen [::]:{port} ipv6only=on backlog=4096;"
+            )
+        });
+        Self::run(lab, node, name, home, &listen.concat())
+    }
+
+    /// As [`Nginx::start`], on port 443 alone and with TLS, by a certificate that it signed itself. It has a name of its
+    /// own among all servers of the lab.
+    ///
+    /// # Errors
+    /// As [`Nginx::start`], or openssl is missing.
+    pub fn start_tls(lab: &Lab, node: &str, name: &str) -> Result<Self> {
+        let home = home(lab, name)?;
+        let [key, certificate] = ["key.pem", "certificate.pem"].map(|file| home.join(file));
+        let mut openssl = Command::new("openssl");
+        openssl.args([
+            "req",
+            "-x509",
+            "-nodes",
+            "-days",
+            "1",
+            "-subj",
+            "/CN=lb-lab",
+        ]);
+        openssl.args(["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]);
+        openssl
+            .arg("-keyout")
+            .arg(&key)
+            .arg("-out")
+            .arg(&certificate);
+        tool::run(&mut openssl)?;
+        let listen = format!(
+            "listen 0.0.0.0:443 ssl; listen [::]:443 ssl ipv6only=on;
+            ssl_certificate {}; ssl_certificate_key {};",
+            certificate.display(),
+            key.display()
+        );
+        Self::run(lab, node, name, home, &listen)
+    }
+
+    fn run(lab: &Lab, node: &str, name: &str, home: PathBuf, listen: &str) -> Result<Self> {
+        let context = || format!("preparing {}", home.display());
         let conf = home.join("nginx.conf");
-        fs::write(&conf, configuration(&home, name)).with_context(context)?;
+        fs::write(&conf, configuration(&home, name, listen)).with_context(context)?;
         let errors = lab.run_dir().join(format!("nginx-{name}.log"));
         let args = [Path::new("-e"), &errors, Path::new("-c"), &conf];
         // One that was killed has left its own.
@@ -66,7 +111,14 @@ impl Nginx {
     }
 }
 
-fn configuration(home: &Path, name: &str) -> String {
+/// Makes the directory of the server `name`.
+fn home(lab: &Lab, name: &str) -> Result<PathBuf> {
+    let home = lab.run_dir().join(format!("nginx-{name}"));
+    fs::create_dir_all(&home).with_context(|| format!("making {}", home.display()))?;
+    Ok(home)
+}
+
+fn configuration(home: &Path, name: &str, listen: &str) -> String {
     let home = home.display();
     format!(
         r#"
@@ -87,9 +139,9 @@ http {{
     uwsgi_temp_path {home}/uwsgi;
     scgi_temp_path {home}/scgi;
     server {{
-        listen 0.0.0.0:80 backlog=4096;
-        listen [::]:80 ipv6only=on backlog=4096;
+        {listen}
         location = / {{ return 200 "{name}\n"; }}
+        location = /ends {{ return 200 "$remote_addr $server_addr $server_port\n"; }}
         location = /healthz {{ return 200 "ok"; }}
         location = /big {{ root {home}; }}
     }}

@@ -24,6 +24,7 @@ fn of(layout: &Layout, node: &str) -> Vec<(&'static str, &'static str)> {
     match node {
         "wire" => settings.extend(WIRE),
         "client" => settings.extend(CLIENT),
+        "router" => settings.extend(FORWARDING),
         "lb" if layout.ip_forward => settings.extend(FORWARDING),
         "lb" => {}
         _ => settings.extend(BACKEND),

@@ -4,7 +4,7 @@ use std::{net::IpAddr, process::Command};
 
 use anyhow::Result;
 
-use super::{Addresses, Lab, Layout, Topology, layout, pass::Pass, settings, tool};
+use super::{Addresses, Lab, Layout, Servers, Topology, layout, pass::Pass, settings, tool};
 
 /// Makes the namespaces of `lab` and everything in them; the programs are to be kept as long as the lab.
 pub(super) fn build(lab: &Lab) -> Result<Vec<Pass>> {
@@ -99,6 +99,7 @@ fn cables(layout: &Layout) -> Result<Vec<Cable>> {
     match layout.topology {
         Topology::OneArm => segment(layout),
         Topology::TwoArm => star(layout),
+        Topology::Routed => behind_router(layout),
     }
 }
 
@@ -137,10 +138,59 @@ fn star(layout: &Layout) -> Result<Vec<Cable>> {
                 layout::on(index, 1, layout::mac(number, index)),
             ),
         });
+        if layout.servers == Servers::Ordinary {
+            continue;
+        }
         let (backend, client) = way_back(layout, index)?;
         cables.push(Cable {
             near: End::host(&node, "eth1", backend),
             far: End::host("client", &device, client),
+        });
+    }
+    Ok(cables)
+}
+
+/// The client on the balancer, and everybody on the router.
+fn behind_router(layout: &Layout) -> Result<Vec<Cable>> {
+    let [.., client] = layout.addresses("client")?.mac;
+    let [.., balancer] = layout.addresses("lb")?.mac;
+    let [.., router] = layout.addresses("router")?.mac;
+    let mut cables = vec![
+        Cable {
+            near: End::host("client", "eth0", layout.addresses("client")?),
+            far: End::host("lb", "eth0", layout.addresses("lb")?),
+        },
+        Cable {
+            near: End::host("router", "eth0", layout.addresses("router")?),
+            far: End::host(
+                "lb",
+                "eth1",
+                layout::on(layout::NEAR, 1, layout::mac(balancer, 1)),
+            ),
+        },
+        Cable {
+            near: End::host(
+                "router",
+                "eth1",
+                layout::on(layout::PAST, 2, layout::mac(router, 1)),
+            ),
+            far: End::host(
+                "client",
+                "eth1",
+                layout::on(layout::PAST, 1, layout::mac(client, 1)),
+            ),
+        },
+    ];
+    for index in 1..=layout.backends {
+        let node = format!("be{index}");
+        let device = index + 1;
+        cables.push(Cable {
+            near: End::host(&node, "eth0", layout.addresses(&node)?),
+            far: End::host(
+                "router",
+                format!("eth{device}"),
+                layout::on(index, 1, layout::mac(router, device)),
+            ),
         });
     }
     Ok(cables)
@@ -199,15 +249,23 @@ fn addresses(layout: &Layout, node: &str, cables: &[Cable]) -> Result<Vec<String
             ));
         }
     }
-    match node {
-        "client" => lines.extend(client_routes(layout)?),
-        "lb" if !layout.vip_on_lb => {}
-        _ => lines.extend(layout.vips.iter().map(on_loopback)),
+    if layout.holds_vips(node) {
+        lines.extend(layout.vips.iter().map(on_loopback));
     }
-    if layout.topology == Topology::TwoArm
-        && let Some(index) = node.strip_prefix("be").and_then(|index| index.parse().ok())
-    {
-        lines.extend(backend_routes(layout, index)?);
+    let backend = node.strip_prefix("be").and_then(|index| index.parse().ok());
+    match (node, layout.topology, backend) {
+        ("client", ..) => lines.extend(client_routes(layout)?),
+        ("lb", Topology::Routed, _) => lines.extend(balancer_routes(layout)?),
+        ("router", ..) => lines.extend(router_routes(layout)?),
+        (_, Topology::TwoArm, Some(index)) if layout.servers == Servers::Direct => {
+            lines.extend(backend_routes(layout, index)?);
+        }
+        (_, Topology::Routed, Some(index)) => {
+            let router = layout::on(index, 1, layout::mac(0, 0));
+            lines.push(format!("route add default via {}", router.v4));
+            lines.push(format!("route add default via {}", router.v6));
+        }
+        _ => {}
     }
     Ok(lines)
 }
@@ -231,7 +289,7 @@ fn client_routes(layout: &Layout) -> Result<Vec<String>> {
             IpAddr::V6(_) => format!("route add {vip} via {}", balancer.v6),
         })
         .collect();
-    if layout.topology == Topology::TwoArm {
+    if layout.topology == Topology::TwoArm && layout.servers == Servers::Direct {
         for index in 1..=layout.backends {
             let own = layout.addresses(&format!("be{index}"))?;
             let (backend, _) = way_back(layout, index)?;
@@ -246,6 +304,28 @@ fn client_routes(layout: &Layout) -> Result<Vec<String>> {
         }
     }
     Ok(lines)
+}
+
+/// To the backends' networks by way of the router.
+fn balancer_routes(layout: &Layout) -> Result<Vec<String>> {
+    let router = layout.addresses("router")?;
+    let mut lines = Vec::new();
+    for index in 1..=layout.backends {
+        let own = layout.addresses(&format!("be{index}"))?;
+        lines.push(format!("route add {} via {}", own.v4, router.v4));
+        lines.push(format!("route add {} via {}", own.v6, router.v6));
+    }
+    Ok(lines)
+}
+
+/// To the client past the balancer.
+fn router_routes(layout: &Layout) -> Result<Vec<String>> {
+    let client = layout.addresses("client")?;
+    let hop = layout::on(layout::PAST, 1, layout::mac(0, 0));
+    Ok(vec![
+        format!("route add {} via {}", client.v4, hop.v4),
+        format!("route add {} via {}", client.v6, hop.v6),
+    ])
 }
 
 /// To the client past the balancer.

@@ -47,7 +47,7 @@ fn verbs() -> Vec<String> {
 fn every_verb_s_help_has_an_example() {
     let expected = [
         "agent", "check", "status", "weight", "drain", "ready", "maint", "flows", "explain",
-        "reload", "detach",
+        "reload", "detach", "decap",
     ];
     assert_eq!(verbs(), expected);
     for verb in verbs() {

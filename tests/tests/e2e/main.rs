@@ -4,24 +4,29 @@
 //! All but `help` need root and fail without: `cargo xtask test` asks for it.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod across;
 mod active_passive;
 mod agent_death;
 mod api;
 mod backend_death;
 mod bad_file;
+mod captures;
 mod cli;
+mod decap;
 mod detach;
 mod distribution;
 mod full_table;
 mod guests;
 mod help;
 mod interfaces;
+mod nat;
 mod next_hops;
 mod nobody;
 mod obedience;
 mod port_reuse;
 mod rivals;
 mod survival;
+mod tunnels;
 mod udp;
 mod untouched;
 mod wire;

@@ -178,7 +178,8 @@ fn a_removed_listener_goes_when_its_last_flow_has_ended() {
     .unwrap();
 }
 
-fn client(scene: &Scene, address: SocketAddr) -> UdpSocket {
+/// A socket of the client's that speaks to `address`.
+pub fn client(scene: &Scene, address: SocketAddr) -> UdpSocket {
     let any: SocketAddr = if address.is_ipv4() {
         "0.0.0.0:0"
     } else {
@@ -199,7 +200,7 @@ fn client(scene: &Scene, address: SocketAddr) -> UdpSocket {
 }
 
 /// Sends a datagram and tells who sent it back; what comes back is what was sent.
-fn ask(client: &UdpSocket) -> std::io::Result<String> {
+pub fn ask(client: &UdpSocket) -> std::io::Result<String> {
     client.send(b"who are you?")?;
     let mut answer = [0; 100];
     let length = client.recv(&mut answer)?;

@@ -111,37 +111,51 @@ fn an_upload_arrives_byte_for_byte() {
         Service::new("sink", &["192.0.2.10:9000/tcp", "[2001:db8::10]:9000/tcp"]).backend(1, "");
     for layout in [Layout::one_arm(1), Layout::two_arm(1)] {
         let scene = Scene::start(layout, std::slice::from_ref(&sink)).unwrap();
-        let bytes: Vec<u8> = (0..8_u32 << 20)
-            .map(|at| (at.wrapping_mul(2_654_435_761) >> 24) as u8)
-            .collect();
         for address in ["192.0.2.10:9000", "[2001:db8::10]:9000"] {
             let address: SocketAddr = address.parse().unwrap();
-            let listener = scene
-                .lab
-                .in_namespace("be1", || TcpListener::bind(address))
-                .unwrap()
-                .unwrap();
-            let server = thread::spawn(move || -> io::Result<Vec<u8>> {
-                let mut received = Vec::new();
-                listener.accept()?.0.read_to_end(&mut received)?;
-                Ok(received)
-            });
-            let connect = || TcpStream::connect_timeout(&address, Duration::from_secs(3));
-            let mut client = scene.lab.in_namespace("client", connect).unwrap().unwrap();
-            client.write_all(&bytes).unwrap();
-            drop(client);
-            assert!(
-                server.join().unwrap().unwrap() == bytes,
-                "{address}: not what was sent"
-            );
+            upload(&scene, "be1", address, address);
         }
         let backend = scene.backend("sink/sink-1").unwrap();
         assert!(
-            backend.forwarded.bytes > 2 * bytes.len() as u64,
+            backend.forwarded.bytes > 2 * UPLOAD,
             "{:?}",
             backend.forwarded
         );
     }
+}
+
+/// Bytes that [`upload`] sends.
+const UPLOAD: u64 = 8 << 20;
+
+/// Has the client send bytes without a pattern to `service`, and `node` compare those that come to `at`.
+#[track_caller]
+pub fn upload(scene: &Scene, node: &str, at: SocketAddr, service: SocketAddr) {
+    let bytes: Vec<u8> = (0..UPLOAD as u32)
+        .map(|at| (at.wrapping_mul(2_654_435_761) >> 24) as u8)
+        .collect();
+    let listener = scene
+        .lab
+        .in_namespace(node, || TcpListener::bind(at))
+        .unwrap()
+        .unwrap();
+    let server = thread::spawn(move || -> io::Result<Vec<u8>> {
+        let mut received = Vec::new();
+        let mut stream = listener.accept()?.0;
+        stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+        stream.read_to_end(&mut received)?;
+        Ok(received)
+    });
+    let connect = || TcpStream::connect_timeout(&service, Duration::from_secs(3));
+    let mut client = scene.lab.in_namespace("client", connect).unwrap().unwrap();
+    client
+        .set_write_timeout(Some(Duration::from_secs(10)))
+        .unwrap();
+    client.write_all(&bytes).unwrap();
+    drop(client);
+    assert!(
+        server.join().unwrap().unwrap() == bytes,
+        "{service}: not what was sent"
+    );
 }
 
 /// At least `least` checksums were verified, and all were right; IPv4's header has one of its own.

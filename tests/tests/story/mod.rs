@@ -1,11 +1,14 @@
 //! A story: frames one after the other, each with what became of it, told by both engines.
 
+pub mod sound;
+
 use std::{fmt::Write as _, net::SocketAddr};
 
+use lb_agent::config::Config;
 use lb_common::{Backend, Map};
 use lb_ebpf::verdict::Verdict;
 use lb_tests::{
-    engines::{Changes, World, test_config},
+    engines::{Changes, Seen, World, test_config},
     frames::{self, Segment},
 };
 
@@ -20,8 +23,16 @@ impl Story {
     }
 
     pub fn with_flows(flows: u32) -> Self {
-        let world =
-            World::new(&test_config(), flows).expect("run this as root: `cargo xtask test`");
+        Self::of(&test_config(), flows)
+    }
+
+    /// A story in the world of a configuration, whose flow table holds `flows` flows.
+    pub fn of(config: &Config, flows: u32) -> Self {
+        Self::in_world(World::new(config, flows).expect("run this as root: `cargo xtask test`"))
+    }
+
+    /// A story in this world.
+    pub fn in_world(world: World) -> Self {
         Self {
             world,
             text: String::new(),
@@ -30,6 +41,12 @@ impl Story {
 
     /// A frame that is told as `what`.
     pub fn frame(&mut self, what: &str, frame: &[u8]) -> &mut Self {
+        self.run(what, frame);
+        self
+    }
+
+    /// The same; returns what became of it. What leaves must be sound.
+    pub fn run(&mut self, what: &str, frame: &[u8]) -> Seen {
         let seen = self
             .world
             .run(frame)
@@ -44,12 +61,16 @@ impl Story {
             .backend
             .map(|number| format!(" {}", self.world.backend_name(number)))
             .unwrap_or_default();
+        if matches!(seen.verdict, Verdict::Tx | Verdict::Redirect(_)) {
+            sound::assert_sound(what, &seen.frame);
+        }
         let changes = Changes::between(frame, &seen.frame);
         let reason = seen.reason.label();
         self.say(&format!(
             "{what}\n    {verdict} {reason}{backend}; changed {changes}; {}",
             seen.counted
-        ))
+        ));
+        seen
     }
 
     pub fn tcp(&mut self, from: &str, to: &str, segment: &Segment) -> &mut Self {

@@ -8,23 +8,34 @@ use hyper::http::uri::{Authority, PathAndQuery};
 use super::super::raw::Section;
 use super::super::value::Item;
 use super::super::words::ProbeType;
-use super::super::{Probe, ProbeKind};
+use super::super::{Backend, Probe, ProbeKind};
 
 /// Bounds of every time of a probe. They catch a mistyped unit, not a matter of taste.
 const SHORTEST: Duration = Duration::from_millis(10);
 const LONGEST: Duration = Duration::from_hours(1);
 
-/// Reads a probe of a service whose first listener has `first_port`.
-pub(super) fn read(mut section: Section<'_>, first_port: Option<u16>) -> Option<Probe> {
+/// Reads a probe. `portless` is a backend for which neither it nor the service's first listener names a port.
+pub(super) fn read(mut section: Section<'_>, portless: Option<&Backend>) -> Option<Probe> {
     let kind = kind(&mut section);
-    let port = section.get("port").map(|item| port(&item));
+    let port = section.get("port");
+    if let (None, Some(backend)) = (&port, portless) {
+        section.refuse(
+            "port",
+            &format!(
+                "is missing: the first listener takes any port, and backend `{}` has none of its own",
+                backend.name
+            ),
+            "add port = 80, the port the backends answer on",
+        );
+    }
+    let port = port.and_then(|item| port_of(&item));
     let times = Times::read(&mut section);
     let rise = count(&mut section, "rise");
     let fall = count(&mut section, "fall");
     section.finish();
     Some(Probe {
         kind: kind?,
-        port: port.unwrap_or(first_port)?,
+        port,
         interval: times.interval,
         fast_interval: times.fast_interval,
         down_interval: times.down_interval,
@@ -80,7 +91,7 @@ fn count(section: &mut Section<'_>, key: &'static str) -> Option<u32> {
         .integer(1..=100, "use a number of consecutive results from 1 to 100")
 }
 
-fn port(item: &Item<'_>) -> Option<u16> {
+fn port_of(item: &Item<'_>) -> Option<u16> {
     let port = item.integer(
         1..=65_535,
         "use the port the backend answers on, 1 to 65535",

@@ -8,7 +8,7 @@ use aya::programs::{
     links::{FdLink, PinnedLink},
     xdp::{XdpLink, XdpMode},
 };
-use lb_common::maps::PROGRAM;
+use lb_common::Stage;
 use rustix::{
     io::Errno,
     net::{AddressFamily, SocketType, netdevice::name_to_index, socket},
@@ -80,7 +80,7 @@ impl Kernel {
     fn replace(&self, pin: &Path) -> Result<()> {
         let link = XdpLink::try_from(FdLink::from(PinnedLink::from_pin(pin)?))?;
         let mut ebpf = lock(&self.ebpf)?;
-        let program = program(&mut ebpf, PROGRAM)?;
+        let program = program(&mut ebpf, Stage::Road.program(false))?;
         let id = program.attach_to_link(link)?;
         // The pin alone holds the link: a descriptor kept here would hold it after the pin is removed.
         drop(program.take_link(id)?);
@@ -107,7 +107,7 @@ impl Kernel {
             Mode::Generic => XdpMode::Skb,
         };
         let mut ebpf = lock(&self.ebpf)?;
-        let program = program(&mut ebpf, PROGRAM)?;
+        let program = program(&mut ebpf, Stage::Road.program(false))?;
         let id = program
             .attach_to_if_index(ifindex, flag)
             .map_err(|error| explain(name, mode, error))?;

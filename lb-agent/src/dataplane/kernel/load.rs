@@ -5,14 +5,14 @@ use std::{path::Path, sync::Mutex};
 use anyhow::{Context as _, Result, bail};
 use aya::{
     Ebpf, EbpfLoader, Pod, include_bytes_aligned,
-    maps::{MapData, PerCpuArray},
+    maps::{MapData, PerCpuArray, ProgramArray},
     util::nr_cpus,
 };
 use aya_log::EbpfLogger;
 use lb_common::{
-    ABI_VERSION, Control, Map,
+    ABI_VERSION, Control, Map, Stage,
     flow::WAYS,
-    maps::{self, DRY_RUN, PROGRAM},
+    maps,
     memory::{Memory as _, read, write},
 };
 use rustix::{
@@ -39,6 +39,8 @@ pub struct Options<'a> {
     pub flows: u32,
     /// Whether rare packet events are logged.
     pub packet_log: bool,
+    /// What the hash of flows is seeded with where the maps are new; none: a number that nobody outside can guess.
+    pub seed: Option<u64>,
 }
 
 /// Whether there were maps already.
@@ -64,7 +66,7 @@ pub struct Loaded {
 }
 
 impl Kernel {
-    /// Loads both programs and opens or makes the maps. Nothing is attached or replaced yet.
+    /// Loads the programs and opens or makes the maps. Nothing is attached or replaced yet.
     ///
     /// # Errors
     /// Where pinned maps are of another layout (they are left as they are), or the kernel refuses.
@@ -83,11 +85,13 @@ impl Kernel {
 
         let mut ebpf = open(options, buckets)?;
         // Before any map is taken out and closed: the programs name maps by their descriptors.
-        for name in [PROGRAM, DRY_RUN] {
+        for (stage, dry_run) in programs() {
+            let name = stage.program(dry_run);
             program(&mut ebpf, name)?.load().with_context(|| {
                 format!("the kernel refuses program {name}: this needs Linux 6.1 or newer and root (CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON)")
             })?;
         }
+        let stages = stages(&mut ebpf)?;
         let mut mapped = Vec::new();
         for map in Map::ALL {
             let words = map.entries(buckets) as usize * map.value_bytes() / 8;
@@ -112,12 +116,13 @@ impl Kernel {
             backend_counters: Mutex::new(backend_counters),
             events: Mutex::new(events),
             ebpf: Mutex::new(ebpf),
+            _stages: stages,
             cpus: nr_cpus().map_err(|(path, error)| anyhow::anyhow!("{path}: {error}"))?,
         };
         let found = if pinned.is_some() {
             Found::Maps
         } else {
-            kernel.initialise(buckets)?;
+            kernel.initialise(buckets, options.seed)?;
             Found::Nothing
         };
         Ok(Loaded {
@@ -127,11 +132,15 @@ impl Kernel {
         })
     }
 
-    fn initialise(&self, buckets: u32) -> Result<()> {
+    fn initialise(&self, buckets: u32, seed: Option<u64>) -> Result<()> {
         let hz = ticks_per_second()?;
         let control = Control {
             abi_version: ABI_VERSION,
-            flow_seed: secret()?,
+            flow_seed: match seed {
+                Some(seed) => seed,
+                None => secret()?,
+            },
+            reply_ports: NO_PORTS,
             flow_mask: buckets - 1,
             seen_step: hz,
             hz,
@@ -140,6 +149,31 @@ impl Kernel {
         write(self.words(Map::Control), 0, &control);
         Ok(())
     }
+}
+
+/// No port is between the two.
+const NO_PORTS: [u16; 2] = [1, 0];
+
+/// Every program of the object.
+fn programs() -> impl Iterator<Item = (Stage, bool)> {
+    let both = |stage: &Stage| [(*stage, false), (*stage, true)];
+    Stage::ALL.iter().flat_map(both)
+}
+
+/// Puts every stage's program where the others find it. An earlier agent's programs, which may be running, find the new
+/// ones from now on: a build whose stages do not fit together has another layout number.
+fn stages(ebpf: &mut Ebpf) -> Result<ProgramArray<MapData>> {
+    let mut stages: ProgramArray<MapData> = take(ebpf, maps::STAGES)?
+        .try_into()
+        .context("the map of stages is not as this build expects")?;
+    for (stage, dry_run) in programs() {
+        let fd = program(ebpf, stage.program(dry_run))?.fd()?.try_clone()?;
+        let index = stage as u32 + if dry_run { Stage::COUNT } else { 0 };
+        stages
+            .set(index, &fd, 0)
+            .with_context(|| format!("cannot place {}", stage.program(dry_run)))?;
+    }
+    Ok(stages)
 }
 
 /// A number that nobody outside can guess.

@@ -5,53 +5,63 @@
 
 use std::collections::BTreeSet;
 
-use lb_common::{Address, Backend, Listener, address, note};
+use lb_common::{Address, Backend, ICMP, Listener, address};
 
 use super::{
-    Inputs, Target, TargetService, protocol_number,
-    serve::{hop, with_hop},
+    Inputs, Target, TargetService,
+    forward::{self, hop, with_hop},
+    listen,
+    numbers::{Identity, identity},
 };
-use crate::{
-    config::{self, Config},
-    observed::Observed,
-};
+use crate::{config::Config, listeners::holds, observed::Observed};
 
 /// Whether the maps hold a backend or a listener that is no longer configured: it stays while it has live flows.
 pub fn leftovers(observed: &Observed, config: &Config) -> bool {
-    let backends: BTreeSet<(&str, &str, Address)> = config
+    let backends: BTreeSet<Identity<'_>> = config
         .services
         .iter()
         .flat_map(|service| {
-            let named = |b: &config::Backend| address::from_ip(b.address);
-            service
-                .backends
-                .iter()
-                .map(move |b| (service.name.as_str(), b.name.as_str(), named(b)))
+            service.backends.iter().map(move |backend| {
+                (
+                    service.name.as_str(),
+                    backend.name.as_str(),
+                    address::from_ip(backend.address),
+                    forward::kind(service),
+                    forward::port(service, backend),
+                )
+            })
         })
         .collect();
-    let listeners: BTreeSet<(Address, u16, u8)> = config
+    let listeners: BTreeSet<Destination> = config
         .services
         .iter()
-        .flat_map(|service| &service.listen)
-        .map(|listen| {
-            let port = listen.address.port().to_be();
-            (
-                address::from_ip(listen.address.ip()),
-                port,
-                protocol_number(listen.protocol),
-            )
-        })
+        .flat_map(|service| listen::listeners(service, 0))
+        .map(|listener| destination(&listener))
         .collect();
-    observed.backends.values().any(|(record, note)| {
-        !backends.contains(&(
-            note::text(&note.service),
-            note::text(&note.name),
-            record.address,
-        ))
-    }) || observed
-        .listeners
-        .iter()
-        .any(|l| !listeners.contains(&(l.address, l.port, l.protocol)))
+    observed
+        .backends
+        .values()
+        .any(|(record, note)| !backends.contains(&identity(record, note)))
+        || observed
+            .listeners
+            .iter()
+            .any(|listener| !listeners.contains(&destination(listener)))
+}
+
+/// What a listener is for.
+type Destination = (Address, u16, u8, u8, u16, u16);
+
+fn destination(listener: &Listener) -> Destination {
+    let Listener {
+        address,
+        port,
+        protocol,
+        prefix,
+        low,
+        high,
+        ..
+    } = *listener;
+    (address, port, protocol, prefix, low, high)
 }
 
 /// Adds it to the target.
@@ -66,7 +76,7 @@ pub fn retire(inputs: &Inputs<'_>, target: &mut Target) {
             continue;
         }
         let hop = hop(inputs, address::to_ip(record.address)).ok();
-        let mut kept = with_hop(*record, record.service, address::to_ip(record.address), hop);
+        let mut kept = with_hop(*record, hop.as_ref());
         kept.flags |= Backend::USED | record.flags & Backend::SERVES;
         target.backends.insert(*number, (kept, *note));
         target.retiring = true;
@@ -74,34 +84,32 @@ pub fn retire(inputs: &Inputs<'_>, target: &mut Target) {
     let held: BTreeSet<u32> = target
         .backends
         .values()
-        .map(|(record, _)| record.service)
+        .map(|(record, _)| u32::from(record.service))
         .collect();
     for (number, service) in &inputs.observed.services {
         if held.contains(number) && !target.services.contains_key(number) {
             let kept = TargetService {
                 note: service.note,
                 slots: Vec::new(),
-                tcp_idle: service.record.tcp_idle,
-                udp_idle: service.record.udp_idle,
+                bounds: Vec::new(),
+                record: service.record,
             };
             target.services.insert(*number, kept);
         }
     }
-    let listening: BTreeSet<(Address, u16, u8)> = target
-        .listeners
-        .iter()
-        .map(|l| (l.address, l.port, l.protocol))
-        .collect();
+    let listening: BTreeSet<Destination> = target.listeners.iter().map(destination).collect();
     for listener in &inputs.observed.listeners {
-        let destination = (listener.address, listener.port, listener.protocol);
-        let (address, port, protocol) = destination;
         let has_flows = listener.flags & Listener::CLOSING == 0
             || inputs.live.is_none_or(|live| {
-                live.destinations
-                    .contains(&(address, port, u32::from(protocol)))
+                live.destinations.iter().any(|(address, port, protocol)| {
+                    u8::try_from(*protocol)
+                        .is_ok_and(|protocol| holds(listener, address, *port, protocol))
+                })
             });
-        if !listening.contains(&destination)
+        let is_address = listener.protocol & !Listener::RANGE == ICMP;
+        if !is_address
             && has_flows
+            && !listening.contains(&destination(listener))
             && target.services.contains_key(&listener.service)
         {
             target.listeners.push(Listener {

@@ -1,24 +1,35 @@
 //! One service's backends: which tier serves, and who gets which share of it.
 
-use std::net::IpAddr;
-
 use anyhow::Result;
 use lb_common::{Backend, BackendNote, address, note};
 
-use super::{BackendView, Inputs, Obstacle, ServiceView, Target, numbers::Numbers};
+use super::{
+    BackendView, Inputs, Obstacle, ServiceView, Target,
+    forward::{self, hop, with_hop},
+    numbers::Numbers,
+};
 use crate::{
     api::model::{Intent, Tier},
-    config::{self, Backups, OnDown},
+    config::{self, Backups, OnDown, Scheduler},
     failover::{State, Usable},
     health::Health,
-    neighbour::Hop,
     operator::Key,
+    schedule::{
+        maglev::{self, Member},
+        round_robin,
+    },
 };
 
-/// Backend numbers and weights of a ring.
-pub type Weights = Vec<(u16, u16)>;
+/// Slots that one service may have.
+#[derive(Clone, Copy, Debug)]
+pub struct Room {
+    /// Of a ring that is read in order.
+    pub ring: usize,
+    /// Of a table that is read by hash.
+    pub table: usize,
+}
 
-/// Decides about every backend of a service, and adds it to the target.
+/// Decides about every backend of a service, adds it to the target, and gives the slots of the service's ring.
 pub fn backends(
     inputs: &Inputs<'_>,
     service: &config::Service,
@@ -26,17 +37,39 @@ pub fn backends(
     state: &mut State,
     numbers: &mut Numbers<'_>,
     target: &mut Target,
-) -> Result<(ServiceView, Weights)> {
+    most: Room,
+) -> Result<(ServiceView, Vec<u16>)> {
     let mut views = Vec::with_capacity(service.backends.len());
     for backend in &service.backends {
         let key = Key::new(&service.name, &backend.name);
-        let (index, record) = numbers.backend(&key, backend.address)?;
+        let (kind, port) = (forward::kind(service), forward::port(service, backend));
+        let (index, record) = numbers.backend(&key, backend.address, kind, port)?;
         let health = inputs.health.get(&key).copied().unwrap_or(Health::Unknown);
         let weight = inputs.operator.weight(&key, backend.weight);
         let intent = inputs.operator.intent(&key);
-        let hop = hop(inputs, backend.address);
+        let mut hop = hop(inputs, backend.address);
+        if let Ok(way) = &hop
+            && let Some(why) = forward::unfit(inputs, service, way)
+        {
+            hop = Err(why);
+        }
+        let mut record = Backend {
+            service: u16::try_from(number)?,
+            address: address::from_ip(backend.address),
+            forward: kind,
+            port,
+            hops: service.tunnel_hops,
+            ..record
+        };
+        if let Ok(way) = &hop {
+            record.mtu = service.mtu.unwrap_or(way.mtu);
+            match forward::ends(service, backend.address, way, numbers)? {
+                Ok(ends) => record.ends = ends,
+                Err(why) => hop = Err(why),
+            }
+        }
         let obstacle = obstacle(intent, weight, health, hop.as_ref().err());
-        let record = with_hop(record, number, backend.address, hop.ok());
+        let record = with_hop(record, hop.as_ref().ok());
         let flags = Backend::USED | reachable(&record) | serves(service, health);
         let note = BackendNote {
             health: health as u8,
@@ -69,14 +102,54 @@ pub fn backends(
     };
     let tier = state.decide(service, usable, inputs.now_ms);
     stand_by(service, tier, &mut views);
-    let weights = share(&mut views, target);
+    share(&mut views, target);
+    let slots = slots(inputs, service, tier, &views, most);
     let view = ServiceView {
         number,
         name: service.name.clone(),
         tier,
         backends: views,
     };
-    Ok((view, weights))
+    Ok((view, slots))
+}
+
+/// The ring of the serving tier. `most` is how many slots there is room for.
+fn slots(
+    inputs: &Inputs<'_>,
+    service: &config::Service,
+    tier: Tier,
+    views: &[BackendView],
+    most: Room,
+) -> Vec<u16> {
+    let serving: Vec<(u16, u16)> = views
+        .iter()
+        .filter(|view| view.obstacle.is_none())
+        .map(|view| (view.number, view.weight))
+        .collect();
+    match service.scheduler {
+        Scheduler::RoundRobin | Scheduler::Random2 => round_robin::ring(&serving, most.ring),
+        Scheduler::LeastConnections => serving.into_iter().flat_map(<[u16; 2]>::from).collect(),
+        Scheduler::Maglev | Scheduler::SourceHash => {
+            let seed = inputs.observed.control.flow_seed;
+            // Who is down, drained or set to 0 keeps its slots in mind: when it is back, just those move.
+            let members: Vec<Member> = views
+                .iter()
+                .zip(&service.backends)
+                .filter(|(_, backend)| backend.backup == (tier == Tier::Backup))
+                .map(|(view, backend)| Member {
+                    identity: maglev::identity(seed, &service.name, &backend.name),
+                    number: view.number,
+                    weight: if view.weight > 0 {
+                        view.weight
+                    } else {
+                        backend.weight
+                    },
+                    usable: view.obstacle.is_none(),
+                })
+                .collect();
+            maglev::table(&members, maglev::size(members.len(), most.table))
+        }
+    }
 }
 
 fn obstacle(intent: Intent, weight: u16, health: Health, hop: Option<&String>) -> Option<Obstacle> {
@@ -112,21 +185,18 @@ fn stand_by(service: &config::Service, tier: Tier, views: &mut [BackendView]) {
 }
 
 /// Gives those without obstacle their share and the permission to accept.
-fn share(views: &mut [BackendView], target: &mut Target) -> Weights {
+fn share(views: &mut [BackendView], target: &mut Target) {
     let total: u32 = views
         .iter()
         .filter(|view| view.obstacle.is_none())
         .map(|view| u32::from(view.weight))
         .sum();
-    let mut weights = Vec::new();
     for view in views.iter_mut().filter(|view| view.obstacle.is_none()) {
         view.share = f64::from(view.weight) / f64::from(total.max(1));
-        weights.push((view.number, view.weight));
         if let Some((record, _)) = target.backends.get_mut(&view.number) {
             record.flags |= Backend::ACCEPTS;
         }
     }
-    weights
 }
 
 fn serves(service: &config::Service, health: Health) -> u8 {
@@ -138,28 +208,4 @@ fn serves(service: &config::Service, health: Health) -> u8 {
 
 fn reachable(record: &Backend) -> u8 {
     record.flags & Backend::REACHABLE
-}
-
-/// The next hop of a backend's address, or why there is none.
-pub fn hop(inputs: &Inputs<'_>, address: IpAddr) -> Result<Hop, String> {
-    match inputs.hops.get(&address) {
-        Some(hop) => hop.clone(),
-        None => Err("not resolved yet".into()),
-    }
-}
-
-/// The record with the next hop; without one, the last that was known, not reachable.
-pub fn with_hop(record: Backend, service: u32, ip: IpAddr, hop: Option<Hop>) -> Backend {
-    let mut record = Backend {
-        service,
-        address: address::from_ip(ip),
-        flags: 0,
-        ..record
-    };
-    if let Some(hop) = hop {
-        record.ifindex = hop.ifindex;
-        record.ethernet = Backend::ethernet(hop.mac, hop.source);
-        record.flags = Backend::REACHABLE;
-    }
-    record
 }

@@ -26,6 +26,8 @@ pub struct Case {
 pub enum Program {
     /// XDP_TX, nothing touched.
     Empty,
+    /// Room for an outer header, nothing else.
+    Room,
     /// lb.
     Lb,
 }
@@ -34,17 +36,25 @@ impl Case {
     /// All of them; the first is the one that the others are compared with.
     pub fn all() -> Vec<Self> {
         let syn = frame("192.0.2.10:80", "S");
-        // Of its own destination, so that no other case opens its flow.
-        let again = frame("192.0.2.11:80", "S");
         let ack = frame("192.0.2.10:80", "A");
-        let established = |name, flows| Self {
+        let established_at = |name, vip, flows| Self {
             name,
             program: Program::Lb,
-            frame: ack.clone(),
-            opening: Some(syn.clone()),
+            frame: frame(vip, "A"),
+            opening: Some(frame(vip, "S")),
             flows,
             renumber: false,
             reason: Some(Reason::FlowHit),
+        };
+        let established = |name, flows| established_at(name, "192.0.2.10:80", flows);
+        let begun = |name, vip| Self {
+            name,
+            program: Program::Lb,
+            frame: frame(vip, "S"),
+            opening: Some(frame(vip, "S")),
+            flows: 1,
+            renumber: true,
+            reason: Some(Reason::FlowReused),
         };
         vec![
             Self {
@@ -65,17 +75,33 @@ impl Case {
                 renumber: false,
                 reason: Some(Reason::NoService),
             },
-            established("established, 1 flow", 1),
-            established("established, 65,536 flows", 65_536),
             Self {
-                name: "new flow on a used five-tuple",
-                program: Program::Lb,
-                frame: again.clone(),
-                opening: Some(again),
+                name: "room for an outer header, alone",
+                program: Program::Room,
+                frame: ack.clone(),
+                opening: None,
                 flows: 1,
-                renumber: true,
-                reason: Some(Reason::FlowReused),
+                renumber: false,
+                reason: None,
             },
+            established("established, direct return, 1 flow", 1),
+            established("established, direct return, 65,536 flows", 65_536),
+            established_at("established, nat, 1 flow", "192.0.2.30:80", 1),
+            established_at("established, nat, 65,536 flows", "192.0.2.30:80", 65_536),
+            established_at("established, ipip, 1 flow", "192.0.2.40:80", 1),
+            established_at("established, ipip, 65,536 flows", "192.0.2.40:80", 65_536),
+            established_at("established, gue, 1 flow", "192.0.2.50:80", 1),
+            Self {
+                name: "mid-flow without entry, maglev",
+                program: Program::Lb,
+                frame: frame("192.0.2.60:80", "A"),
+                opening: None,
+                flows: 1,
+                renumber: false,
+                reason: Some(Reason::FlowFallback),
+            },
+            begun("new flow on a used five-tuple", "192.0.2.11:80"),
+            begun("new flow on a used five-tuple, ipip", "192.0.2.41:80"),
             Self {
                 name: "new flow, table full, one evicted each",
                 program: Program::Lb,

@@ -20,11 +20,11 @@ pub struct Stand {
     outer: Ebpf,
     programs: ProgramArray<MapData>,
     template: Array<MapData, [u8; 64]>,
-    settings: Array<MapData, [u32; 2]>,
+    settings: Array<MapData, [u32; 4]>,
 }
 
 /// Flows of the roomy table.
-const ROOM: u32 = 262_144;
+const ROOM: u32 = 1_048_576;
 /// Flows of the full table.
 const TIGHT: u32 = 65_536;
 /// Service that has a flow table entry for nobody, and one that everybody uses.
@@ -48,6 +48,47 @@ const CONFIG: &str = r#"
     [[service.backend]]
     name = "unknown-1"
     address = "10.0.1.11"
+    [[service]]
+    name = "nat"
+    listen = ["192.0.2.30:80/tcp"]
+    forward = "nat"
+    nat_source = ["10.0.1.1", "10.0.1.2", "10.0.1.3", "10.0.1.4"]
+    [[service.backend]]
+    name = "nat-1"
+    address = "10.0.1.11:8080"
+    [[service.backend]]
+    name = "nat-2"
+    address = "10.0.1.13:8080"
+    [[service]]
+    name = "ipip"
+    listen = ["192.0.2.40:80/tcp", "192.0.2.41:80/tcp"]
+    forward = "ipip"
+    [[service.backend]]
+    name = "ipip-1"
+    address = "10.0.1.11"
+    [[service.backend]]
+    name = "ipip-2"
+    address = "10.0.1.13"
+    [[service]]
+    name = "gue"
+    listen = ["192.0.2.50:80/tcp"]
+    forward = "gue"
+    [[service.backend]]
+    name = "gue-1"
+    address = "10.0.1.11"
+    [[service.backend]]
+    name = "gue-2"
+    address = "10.0.1.13"
+    [[service]]
+    name = "maglev"
+    listen = ["192.0.2.60:80/tcp"]
+    scheduler = "maglev"
+    [[service.backend]]
+    name = "maglev-1"
+    address = "10.0.1.11"
+    [[service.backend]]
+    name = "maglev-2"
+    address = "10.0.1.13"
 "#;
 
 impl Stand {
@@ -58,7 +99,7 @@ impl Stand {
         let bytes = fs::read(&path)
             .with_context(|| format!("{}: run `cargo xtask bench`", path.display()))?;
         let mut outer = EbpfLoader::new().load(&bytes)?;
-        for name in ["lb_bench_stand", "lb_bench_null"] {
+        for name in ["lb_bench_stand", "lb_bench_null", "lb_bench_room"] {
             xdp(&mut outer, name)?.load()?;
         }
         let mut take = |name: &str| {
@@ -85,6 +126,9 @@ impl Stand {
             self.arrange(case, opening)?;
             // The numbering visits every flow once in as many packets.
             self.run(opening, case.flows)?;
+            // From here on the flows are open.
+            self.arrange(case, &case.frame)?;
+            self.run(&case.frame, case.flows)?;
         } else if case.flows > TIGHT {
             self.arrange(case, &case.frame)?;
             self.run(&case.frame, 4 * TIGHT)?;
@@ -123,6 +167,10 @@ impl Stand {
                 let empty = xdp(&mut self.outer, "lb_bench_null")?.fd()?.try_clone()?;
                 self.programs.set(0, &empty, 0)?;
             }
+            Program::Room => {
+                let room = xdp(&mut self.outer, "lb_bench_room")?.fd()?.try_clone()?;
+                self.programs.set(0, &room, 0)?;
+            }
             Program::Lb => {
                 let program = self.world(case).kernel.program_fd()?;
                 self.programs.set(0, &program, 0)?;
@@ -131,8 +179,16 @@ impl Stand {
         let mut template = [0; 64];
         template[..frame.len()].copy_from_slice(frame);
         self.template.set(0, template, 0)?;
-        self.settings
-            .set(0, [case.flows - 1, u32::from(case.renumber)], 0)?;
+        self.settings.set(
+            0,
+            [
+                case.flows - 1,
+                u32::from(case.renumber),
+                u32::try_from(frame.len())?,
+                0,
+            ],
+            0,
+        )?;
         Ok(())
     }
 

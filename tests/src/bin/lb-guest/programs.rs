@@ -8,12 +8,9 @@ use lb_agent::dataplane::{
     kernel::{Kernel, Options},
     pins,
 };
-use lb_common::maps::{DRY_RUN, PROGRAM};
+use lb_common::Stage;
 
 const PIN_DIR: &str = "/sys/fs/bpf/lb-guest";
-
-/// Every program that the agent loads.
-const PROGRAMS: [&str; 2] = [PROGRAM, DRY_RUN];
 
 /// Loads the object as the agent does, over new maps.
 pub fn load() -> Result<String> {
@@ -22,10 +19,12 @@ pub fn load() -> Result<String> {
         pin_dir: Path::new(PIN_DIR),
         flows: 65_536,
         packet_log: false,
+        seed: None,
     })?;
     let milliseconds = start.elapsed().as_millis();
-    let verified = PROGRAMS
+    let verified = Stage::ALL
         .iter()
+        .flat_map(|stage| [stage.program(false), stage.program(true)])
         .map(|name| Ok(format!("{name} {}", verified(name)?)))
         .collect::<Result<Vec<_>>>()?;
     // Alive until here: the programs go with it.

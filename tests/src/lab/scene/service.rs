@@ -1,6 +1,9 @@
 //! A `[[service]]` table as an operator would write it.
 
-use std::fmt::Write as _;
+use std::{
+    fmt::Write as _,
+    net::{IpAddr, SocketAddr},
+};
 
 use anyhow::Result;
 
@@ -12,6 +15,8 @@ pub struct Service {
     name: String,
     listen: Vec<String>,
     lines: Vec<String>,
+    /// The port of every backend, if it has one of its own.
+    port: Option<u16>,
     backends: Vec<Backend>,
 }
 
@@ -39,6 +44,7 @@ impl Service {
             name: name.to_owned(),
             listen: listen.iter().map(|listen| (*listen).to_owned()).collect(),
             lines: Vec::new(),
+            port: None,
             backends: Vec::new(),
         }
     }
@@ -57,6 +63,13 @@ impl Service {
         self.lines.retain(|earlier| key(earlier) != key(line));
         self.lines.push(line.to_owned());
         self
+    }
+
+    /// With backends that listen on another port than the service.
+    #[must_use]
+    pub fn to_port(self, port: u16) -> Self {
+        let port = Some(port);
+        Self { port, ..self }
     }
 
     /// Its name, if it is probed.
@@ -104,7 +117,10 @@ impl Service {
     fn toml(&self, lab: &Lab, text: &mut String) -> Result<()> {
         writeln!(text, "[[service]]\nname = \"{}\"", self.name)?;
         writeln!(text, "listen = {:?}", self.listen)?;
-        writeln!(text, "scheduler = \"round-robin\"\nforward = \"dsr\"")?;
+        writeln!(text, "scheduler = \"round-robin\"")?;
+        if !self.lines.iter().any(|line| line.starts_with("forward ")) {
+            writeln!(text, "forward = \"dsr\"")?;
+        }
         for line in &self.lines {
             writeln!(text, "{line}")?;
         }
@@ -116,10 +132,14 @@ impl Service {
         } in &self.backends
         {
             let addresses = lab.addresses(&format!("be{node}"))?;
-            let address = if *over_v6 {
-                addresses.v6.to_string()
+            let ip = if *over_v6 {
+                IpAddr::from(addresses.v6)
             } else {
-                addresses.v4.to_string()
+                IpAddr::from(addresses.v4)
+            };
+            let address = match self.port {
+                Some(port) => SocketAddr::new(ip, port).to_string(),
+                None => ip.to_string(),
             };
             writeln!(
                 text,

@@ -1,0 +1,25 @@
+//! Links: the interfaces, with their VLANs, that frames come by.
+
+use crate::backend::VlanTags;
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+/// One link. 32 bytes.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+#[repr(C)]
+pub struct Link {
+    /// Index of the interface the program is on.
+    pub ifindex: u32,
+    /// The VLAN tags of its frames.
+    pub tags: VlanTags,
+    /// Own MAC address.
+    pub mac: [u8; 6],
+    /// Longest IP packet it takes, in bytes.
+    pub mtu: u16,
+    /// Zero.
+    pub reserved: [u8; 16],
+}
+
+/// Most links.
+pub const MAX_LINKS: u32 = 64;
