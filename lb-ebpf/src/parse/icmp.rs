@@ -222,7 +222,7 @@ fn inside_v6<P: Packet>(packet: &P, at: usize, end: usize) -> Result<Option<Insi
     let mut at = at + ipv6::LEN;
     let mut step = 0;
     while step < STEPS {
-        if !is_walked(protocol) {
+        if !ipv6::is_walked(protocol) {
             break;
         }
         if at + 8 > end {
@@ -236,7 +236,7 @@ fn inside_v6<P: Packet>(packet: &P, at: usize, end: usize) -> Result<Option<Insi
         protocol = header.u8::<0>();
         step += 1;
     }
-    Ok((!is_walked(protocol)).then_some(Inside {
+    Ok((!ipv6::is_walked(protocol)).then_some(Inside {
         protocol,
         transport: at,
     }))
@@ -245,26 +245,12 @@ fn inside_v6<P: Packet>(packet: &P, at: usize, end: usize) -> Result<Option<Insi
 /// Where a fragment begins in its packet (RFC 8200 section 4.5).
 const FRAGMENT_OFFSET: u16 = 0xfff8;
 
-/// Next header: authentication (RFC 4302).
-const AUTHENTICATION: u8 = 51;
-
-/// Whether another header follows the header `protocol`, and where is known: hop-by-hop options, routing, fragment,
-/// authentication, destination options, mobility, HIP and shim6 (IANA's list of RFC 7045 section 4).
-#[inline(always)]
-const fn is_walked(protocol: u8) -> bool {
-    matches!(
-        protocol,
-        0 | 43 | ipv6::FRAGMENT | AUTHENTICATION | 60 | 135 | 139 | 140
-    )
-}
-
 /// Length in bytes of the extension header `protocol` whose second byte is `len`.
 #[inline(always)]
 const fn extension_len(protocol: u8, len: u8) -> usize {
     match protocol {
         ipv6::FRAGMENT => 8,
-        AUTHENTICATION => (len as usize + 2) * 4,
-        _ => (len as usize + 1) * 8,
+        _ => ipv6::extension_len(protocol, len),
     }
 }
 
