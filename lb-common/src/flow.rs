@@ -186,10 +186,12 @@ impl Flow {
     /// It has no twin.
     pub const NO_TWIN: u32 = u32::MAX;
 
-    /// No link: answers leave by the host's routes.
-    pub const NO_LINK: u16 = u16::MAX;
+    /// The client's packets come by a link that is not known.
+    pub const NO_LINK: u16 = 0x7fff;
+    /// Bit beside the number of a link: answers leave by the host's routes where these know a way.
+    pub const BY_ROUTE: u16 = 0x8000;
 
-    /// `isn` and `born` of a reply: where the client's packets come from.
+    /// `isn` and `born` of a reply: where the client's packets come from; `link` may have [`Self::BY_ROUTE`].
     pub const fn last_hop(mac: [u8; 6], link: u16) -> (u32, u32) {
         let [a, b, c, d, e, f] = mac;
         let [g, h] = link.to_ne_bytes();
@@ -202,6 +204,17 @@ impl Flow {
     /// Number of the link in a reply's `born`.
     #[inline(always)]
     pub const fn link(&self) -> u16 {
+        self.link_word() & !Self::BY_ROUTE
+    }
+
+    /// Whether a reply leaves by the host's routes.
+    #[inline(always)]
+    pub const fn is_by_route(&self) -> bool {
+        self.link_word() & Self::BY_ROUTE != 0
+    }
+
+    #[inline(always)]
+    const fn link_word(&self) -> u16 {
         let [_, _, c, d] = self.born.to_ne_bytes();
         u16::from_ne_bytes([c, d])
     }

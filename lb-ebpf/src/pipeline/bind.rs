@@ -58,12 +58,11 @@ fn came_from<P: Packet, T: Tables>(
         return (0, 0);
     };
     let (first, last) = (header.u32::<6>(), header.u16::<10>());
-    let link = if service.flags & Service::BY_ROUTE != 0 {
-        Flow::NO_LINK
-    } else {
-        let tags = tables.opaque(tags(packet, l3));
-        link(tables, control, packet.ingress(), tags)
-    };
+    let tags = tables.opaque(tags(packet, l3));
+    let mut link = link(tables, control, packet.ingress(), tags);
+    if service.flags & Service::BY_ROUTE != 0 || link == Flow::NO_LINK {
+        link |= Flow::BY_ROUTE;
+    }
     let ([a, b], [c, d]) = (last.to_ne_bytes(), link.to_ne_bytes());
     (first, u32::from_ne_bytes([a, b, c, d]))
 }

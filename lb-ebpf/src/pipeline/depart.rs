@@ -1,6 +1,6 @@
 //! The last stage of a packet whose destination was found.
 
-use lb_common::{Flow, Handover, Reason};
+use lb_common::{Handover, Reason};
 
 use super::{Trail, departure, read, sent};
 use crate::{
@@ -29,11 +29,7 @@ pub fn depart<P: Packet, T: Tables>(
     let inconsistent = Turn::drop(Reason::Inconsistent);
     let (number, destination) = if handover.task == Handover::TO_CLIENT {
         let hit = at(tables, handover.flow).ok_or(inconsistent)?;
-        let destination = if hit.flow.link() == Flow::NO_LINK {
-            departure::to_client_by_route(tables, &hit.flow, packet.ingress())?
-        } else {
-            departure::to_client(tables, &hit.flow)?
-        };
+        let destination = departure::to_client(tables, &hit.flow, packet.ingress())?;
         (hit.tag.backend(), destination)
     } else {
         let (number, source, port) = (handover.backend, handover.source, handover.port);

@@ -40,9 +40,21 @@ pub struct Destination {
     pub ends: Ends,
 }
 
+/// Where a backend's packet of this flow goes, which came by `ingress`: by the host's routes, if the service says so and
+/// they know a way, else the way the request came.
+#[inline(always)]
+pub fn to_client<T: Tables>(tables: &T, flow: &Flow, ingress: u32) -> Result<Destination, Turn> {
+    if flow.is_by_route()
+        && let Some(way) = tables.route(&flow.key.vip, &flow.key.client, ingress)
+    {
+        return Ok(to_its_client(flow, way, u16::MAX));
+    }
+    back(tables, flow)
+}
+
 /// Where a backend's packet of this flow goes: the way the request came.
 #[inline(always)]
-pub fn to_client<T: Tables>(tables: &T, flow: &Flow) -> Result<Destination, Turn> {
+pub fn back<T: Tables>(tables: &T, flow: &Flow) -> Result<Destination, Turn> {
     let lost = Turn::drop(Reason::NoNextHop);
     let link = tables.link(u32::from(flow.link())).ok_or(lost)?;
     if link.ifindex == 0 {
@@ -55,24 +67,11 @@ pub fn to_client<T: Tables>(tables: &T, flow: &Flow) -> Result<Destination, Turn
         ethernet: Backend::ethernet([a, b, c, d, e, f], link.mac),
         tags: link.tags,
     };
-    Ok(back(flow, way, link.mtu))
-}
-
-/// The same by the host's routes.
-#[inline(always)]
-pub fn to_client_by_route<T: Tables>(
-    tables: &T,
-    flow: &Flow,
-    ingress: u32,
-) -> Result<Destination, Turn> {
-    let way = tables
-        .route(&flow.key.vip, &flow.key.client, ingress)
-        .ok_or(Turn::drop(Reason::NoNextHop))?;
-    Ok(back(flow, way, u16::MAX))
+    Ok(to_its_client(flow, way, link.mtu))
 }
 
 #[inline(always)]
-const fn back(flow: &Flow, way: Way, mtu: u16) -> Destination {
+const fn to_its_client(flow: &Flow, way: Way, mtu: u16) -> Destination {
     Destination {
         forward: Backend::NAT,
         way,

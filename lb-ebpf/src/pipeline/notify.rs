@@ -1,6 +1,6 @@
 //! The last stage of an ICMP error about a flow: it goes to the end of the flow that must learn of it.
 
-use lb_common::{Backend, Flow, Handover, Reason};
+use lb_common::{Backend, Handover, Reason};
 
 use super::{Trail, departure, read, sent};
 use crate::{
@@ -38,11 +38,7 @@ pub fn notify<P: Packet, T: Tables>(
     let inconsistent = Turn::drop(Reason::Inconsistent);
     let (number, destination) = if handover.task == Handover::TO_CLIENT {
         let hit = at(tables, handover.flow).ok_or(inconsistent)?;
-        let destination = if hit.flow.link() == Flow::NO_LINK {
-            departure::to_client_by_route(tables, &hit.flow, packet.ingress())?
-        } else {
-            departure::to_client(tables, &hit.flow)?
-        };
+        let destination = departure::to_client(tables, &hit.flow, packet.ingress())?;
         (hit.tag.backend(), destination)
     } else {
         let (number, source, port) = (handover.backend, handover.source, handover.port);

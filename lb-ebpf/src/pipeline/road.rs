@@ -66,11 +66,11 @@ fn open_flow<P: Packet, T: Tables>(
     let flow = tables.flow(place.bucket, place.way).ok_or(CLOSER)?;
     let service = u32::from(flow.service);
     trail.service = service;
-    if is_reply && flow.link() == Flow::NO_LINK {
+    if is_reply && flow.is_by_route() {
         return Err(CLOSER);
     }
     let destination = if is_reply {
-        departure::to_client(tables, &flow)?
+        departure::back(tables, &flow)?
     } else {
         departure::to_backend(tables, &parsed.key, number, flow.source, flow.port)?
     };
