@@ -1,7 +1,7 @@
 //! BPF programs of the measuring stand.
 //!
 //! `BPF_PROG_TEST_RUN` does not restore the packet between rounds, so the program under test would see its own
-//! output. [`lb_bench_stand`] writes a fresh header first, numbers it, and then tail-calls the program under test.
+//! output. [`lb_bench_stand`] writes a fresh frame first, numbers it, and then tail-calls the program under test.
 #![no_std]
 #![no_main]
 #![expect(missing_docs, reason = "the xdp macro keeps the documentation inside")]
@@ -12,34 +12,54 @@
 
 use aya_ebpf::{
     bindings::xdp_action,
-    helpers::generated::bpf_xdp_adjust_head,
+    helpers::generated::{bpf_xdp_adjust_head, bpf_xdp_adjust_tail},
     macros::{map, xdp},
     maps::{Array, PerCpuArray, ProgramArray},
     programs::XdpContext,
 };
 
-/// Bytes of the header that is written before each round.
-const HEADER: usize = 54;
-/// Where the client's port stands in an IPv4/TCP frame.
-const CLIENT_PORT: usize = 34;
-/// Where the low half of the client's address stands in an IPv4/TCP frame.
-const CLIENT_LOW: usize = 28;
-/// Where the sequence number stands in an IPv4/TCP frame.
-const SEQUENCE: usize = 38;
+/// Bytes of every frame: what the longest header takes, in whole words.
+const FRAME: usize = 80;
+/// Where an untagged IPv4/TCP frame has what is numbered.
+const V4: Places = Places {
+    client_low: 28,
+    client_port: 34,
+    sequence: 38,
+};
+/// The same of an untagged IPv6/TCP frame.
+const V6: Places = Places {
+    client_low: 36,
+    client_port: 54,
+    sequence: 58,
+};
+/// Bytes of a VLAN tag.
+const TAG: usize = 4;
 /// An odd number near 2^32 divided by the golden ratio: its multiples visit every flow once (Weyl).
 const WEYL: u32 = 0x9e37_79b1;
 
 #[map(name = "BENCH_PROGRAMS")]
 static PROGRAMS: ProgramArray = ProgramArray::with_max_entries(1, 0);
-#[map(name = "BENCH_HEADER")]
-static TEMPLATE: Array<[u8; 64]> = Array::with_max_entries(1, 0);
-/// Number of flows minus one; whether the sequence number differs from packet to packet; length of the frame.
+#[map(name = "BENCH_FRAME")]
+static TEMPLATE: Array<[u64; FRAME / 8]> = Array::with_max_entries(1, 0);
+/// Number of flows minus one; whether the sequence number differs from packet to packet; the frame's shape: bit 0 where
+/// it is IPv6, bit 1 where it has a VLAN tag, bit 2 where the program under test changes its length at its end; whether it
+/// is numbered at all.
 #[map(name = "BENCH_SETTINGS")]
 static SETTINGS: Array<[u32; 4]> = Array::with_max_entries(1, 0);
 #[map(name = "BENCH_ROUND")]
 static ROUND: PerCpuArray<u32> = PerCpuArray::with_max_entries(1, 0);
 
-/// Writes the header of the next flow and calls the program under test.
+/// Where a frame has what is numbered.
+struct Places {
+    /// The low half of the client's address, or as much of it.
+    client_low: usize,
+    /// The client's port.
+    client_port: usize,
+    /// The sequence number.
+    sequence: usize,
+}
+
+/// Writes the frame of the next flow and calls the program under test.
 #[xdp]
 pub fn lb_bench_stand(context: XdpContext) -> u32 {
     stand(&context).unwrap_or(xdp_action::XDP_ABORTED)
@@ -66,53 +86,68 @@ pub fn lb_bench_null(_context: XdpContext) -> u32 {
 #[inline(always)]
 fn stand(context: &XdpContext) -> Option<u32> {
     let template = TEMPLATE.get_ptr(0)?;
-    let [mask, renumber, length, _] = *SETTINGS.get(0)?;
+    let [mask, renumber, shape, is_numbered] = *SETTINGS.get(0)?;
     let round = ROUND.get_ptr_mut(0)?;
     // SAFETY: the counter is this CPU's own.
     let round = unsafe {
         *round = (*round).wrapping_add(WEYL);
         *round
     };
-    let flow = round & mask;
-    // What the program under test put in front of the frame, or took from it, in the round before.
-    let added = (context.data_end() - context.data()) as i32 - length as i32;
+    // What the program under test put to the frame, or took from it, in the round before.
+    let added = (context.data_end() - context.data()) as i32 - FRAME as i32;
     if added != 0 {
         // SAFETY: the context is the one the kernel gave this run; every pointer is derived from it anew.
-        let moved = unsafe { bpf_xdp_adjust_head(context.ctx, added) };
+        let moved = unsafe {
+            if shape & 4 == 0 {
+                bpf_xdp_adjust_head(context.ctx, added)
+            } else {
+                bpf_xdp_adjust_tail(context.ctx, -added)
+            }
+        };
         if moved != 0 {
             return None;
         }
     }
     let start = context.data();
-    if start + HEADER > context.data_end() {
+    if start + FRAME > context.data_end() {
         return None;
     }
     let frame = start as *mut u8;
-    // SAFETY: the frame was compared with HEADER bytes, the template has more, and both begin on eight bytes.
+    // SAFETY: the frame was compared with FRAME bytes, which the template has, and both begin on eight bytes.
     unsafe {
-        frame
-            .cast::<[u64; 6]>()
-            .write(template.cast::<[u64; 6]>().read());
-        frame
-            .add(48)
-            .cast::<u32>()
-            .write(template.cast::<u8>().add(48).cast::<u32>().read());
-        frame
-            .add(52)
-            .cast::<u16>()
-            .write(template.cast::<u8>().add(52).cast::<u16>().read());
-        let [a, b, c, d] = flow.to_be_bytes();
-        frame.add(CLIENT_LOW).write(a);
-        frame.add(CLIENT_LOW + 1).write(b);
-        frame.add(CLIENT_PORT).write(c);
-        frame.add(CLIENT_PORT + 1).write(d);
-        if renumber != 0 {
-            frame.add(SEQUENCE).cast::<u16>().write(round as u16);
+        frame.cast::<[u64; FRAME / 8]>().write(template.read());
+    }
+    if is_numbered != 0 {
+        let (flow, sequence) = (round & mask, (renumber != 0).then_some(round as u16));
+        match shape & 3 {
+            0 => number(frame, &V4, 0, flow, sequence),
+            1 => number(frame, &V6, 0, flow, sequence),
+            2 => number(frame, &V4, TAG, flow, sequence),
+            _ => number(frame, &V6, TAG, flow, sequence),
         }
     }
     // SAFETY: the context is the one the kernel gave this run. The call only returns where it failed.
     let _ = unsafe { PROGRAMS.tail_call(context, 0) };
     None
+}
+
+/// Makes the frame one of this flow. `frame` has FRAME bytes, and `places` lie `tag` bytes further back.
+#[inline(always)]
+fn number(frame: *mut u8, places: &Places, tag: usize, flow: u32, sequence: Option<u16>) {
+    let [a, b, c, d] = flow.to_be_bytes();
+    // SAFETY: `stand` compared the frame with FRAME bytes, and every place with a tag before it lies within.
+    unsafe {
+        frame.add(places.client_low + tag).write(a);
+        frame.add(places.client_low + tag + 1).write(b);
+        frame.add(places.client_port + tag).write(c);
+        frame.add(places.client_port + tag + 1).write(d);
+        if let Some(sequence) = sequence {
+            frame
+                .add(places.sequence + tag)
+                .cast::<u16>()
+                .write_unaligned(sequence);
+        }
+    }
 }
 
 #[panic_handler]

@@ -1,6 +1,6 @@
 //! The quick stage: packets of open flows, in both directions. It writes nothing but the packet.
 
-use lb_common::{Control, Flow, Reason, Stage};
+use lb_common::{Control, Reason, Stage};
 
 use super::{Trail, departure, sent, written};
 use crate::{

@@ -56,8 +56,8 @@ fn run(options: &Options) -> Result<()> {
     sched_setaffinity(None, &one).context("cannot stay on one CPU")?;
 
     let mut stand = Stand::new()?;
-    let cases = Case::all();
-    for case in &cases {
+    let mut cases = Case::all();
+    for case in &mut cases {
         stand.prepare(case)?;
     }
     let mut rounds = Vec::new();

@@ -9,9 +9,10 @@ use aya::{
     programs::Xdp,
 };
 use lb_agent::{config::Config, dataplane::Dataplane as _};
+use lb_common::Reason;
 use lb_tests::engines::World;
 
-use super::cases::{Case, Program};
+use super::cases::{Case, FRAME, Program, Sender};
 
 /// Two worlds: one whose table holds all flows, one whose table is always full.
 pub struct Stand {
@@ -19,7 +20,7 @@ pub struct Stand {
     full: World,
     outer: Ebpf,
     programs: ProgramArray<MapData>,
-    template: Array<MapData, [u8; 64]>,
+    template: Array<MapData, [u64; FRAME / 8]>,
     settings: Array<MapData, [u32; 4]>,
 }
 
@@ -27,69 +28,8 @@ pub struct Stand {
 const ROOM: u32 = 1_048_576;
 /// Flows of the full table.
 const TIGHT: u32 = 65_536;
-/// Service that has a flow table entry for nobody, and one that everybody uses.
-const CONFIG: &str = r#"
-    [[interface]]
-    name = "lo"
-    [[service]]
-    name = "web"
-    listen = ["192.0.2.10:80/tcp", "192.0.2.11:80/tcp"]
-    [[service.backend]]
-    name = "web-1"
-    address = "10.0.1.11"
-    weight = 100
-    [[service.backend]]
-    name = "web-2"
-    address = "10.0.1.13"
-    weight = 50
-    [[service]]
-    name = "unknown"
-    listen = ["192.0.2.20:80/tcp"]
-    [[service.backend]]
-    name = "unknown-1"
-    address = "10.0.1.11"
-    [[service]]
-    name = "nat"
-    listen = ["192.0.2.30:80/tcp"]
-    forward = "nat"
-    nat_source = ["10.0.1.1", "10.0.1.2", "10.0.1.3", "10.0.1.4"]
-    [[service.backend]]
-    name = "nat-1"
-    address = "10.0.1.11:8080"
-    [[service.backend]]
-    name = "nat-2"
-    address = "10.0.1.13:8080"
-    [[service]]
-    name = "ipip"
-    listen = ["192.0.2.40:80/tcp", "192.0.2.41:80/tcp"]
-    forward = "ipip"
-    [[service.backend]]
-    name = "ipip-1"
-    address = "10.0.1.11"
-    [[service.backend]]
-    name = "ipip-2"
-    address = "10.0.1.13"
-    [[service]]
-    name = "gue"
-    listen = ["192.0.2.50:80/tcp"]
-    forward = "gue"
-    [[service.backend]]
-    name = "gue-1"
-    address = "10.0.1.11"
-    [[service.backend]]
-    name = "gue-2"
-    address = "10.0.1.13"
-    [[service]]
-    name = "maglev"
-    listen = ["192.0.2.60:80/tcp"]
-    scheduler = "maglev"
-    [[service.backend]]
-    name = "maglev-1"
-    address = "10.0.1.11"
-    [[service.backend]]
-    name = "maglev-2"
-    address = "10.0.1.13"
-"#;
+/// A service for each way of forwarding; `unknown` has no flow, and the second address of a service has one only.
+const CONFIG: &str = include_str!("bench.toml");
 
 impl Stand {
     /// Loads everything.
@@ -108,7 +48,7 @@ impl Stand {
                 .with_context(|| format!("no map {name}"))
         };
         let programs = ProgramArray::try_from(take("BENCH_PROGRAMS")?)?;
-        let template = Array::try_from(take("BENCH_HEADER")?)?;
+        let template = Array::try_from(take("BENCH_FRAME")?)?;
         let settings = Array::try_from(take("BENCH_SETTINGS")?)?;
         Ok(Self {
             roomy: World::new(&config, ROOM)?,
@@ -120,8 +60,8 @@ impl Stand {
         })
     }
 
-    /// Opens the flows of a case.
-    pub fn prepare(&mut self, case: &Case) -> Result<()> {
+    /// Opens the flows of a case, and finds the frame that their answers have.
+    pub fn prepare(&mut self, case: &mut Case) -> Result<()> {
         if let Some(opening) = &case.opening {
             self.arrange(case, opening)?;
             // The numbering visits every flow once in as many packets.
@@ -132,6 +72,10 @@ impl Stand {
         } else if case.flows > TIGHT {
             self.arrange(case, &case.frame)?;
             self.run(&case.frame, 4 * TIGHT)?;
+        }
+        if case.sender == Sender::Backend {
+            let (_, sent) = self.world(case).kernel.forward(&case.frame)?;
+            case.frame = answered(&sent, case.shape.is_v6);
         }
         Ok(())
     }
@@ -176,16 +120,27 @@ impl Stand {
                 self.programs.set(0, &program, 0)?;
             }
         }
-        let mut template = [0; 64];
-        template[..frame.len()].copy_from_slice(frame);
+        ensure!(
+            frame.len() == FRAME,
+            "{}: a frame of {} bytes",
+            case.name,
+            frame.len()
+        );
+        let mut template = [0; FRAME / 8];
+        for (word, bytes) in template.iter_mut().zip(frame.chunks_exact(8)) {
+            *word = u64::from_ne_bytes(bytes.try_into()?);
+        }
         self.template.set(0, template, 0)?;
+        let shape = u32::from(case.shape.is_v6)
+            | u32::from(case.shape.is_tagged) << 1
+            | u32::from(case.reason == Some(Reason::ResetNoFlow)) << 2;
         self.settings.set(
             0,
             [
                 case.flows - 1,
                 u32::from(case.renumber),
-                u32::try_from(frame.len())?,
-                0,
+                shape,
+                u32::from(case.sender == Sender::Client),
             ],
             0,
         )?;
@@ -223,6 +178,16 @@ impl Stand {
         }
         Ok(sum)
     }
+}
+
+/// The frame the other way round: what is exchanged leaves every checksum as it is.
+fn answered(sent: &[u8], is_v6: bool) -> Vec<u8> {
+    let mut frame = sent.to_vec();
+    let (source, len, ports) = if is_v6 { (22, 16, 54) } else { (26, 4, 34) };
+    for (at, len) in [(0, 6), (source, len), (ports, 2)] {
+        frame[at..at + 2 * len].rotate_left(len);
+    }
+    frame
 }
 
 fn xdp<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut Xdp> {
