@@ -4,14 +4,18 @@ use std::net::{IpAddr, SocketAddr};
 
 use anyhow::{Result, anyhow};
 use etherparse::{IpHeaders, PacketBuilder, PacketBuilderStep};
-use lb_common::{Explained, Reason, note};
+use lb_common::{Backend, Explained, Reason, note};
 use serde::Deserialize;
 
 use super::{
     Reader,
     model::{Decision, Explanation},
 };
-use crate::{dataplane::Dataplane as _, neighbour::mac, observed::observe};
+use crate::{
+    dataplane::Dataplane as _,
+    neighbour::{Hop, Hops, mac},
+    observed::observe,
+};
 
 /// A five-tuple.
 #[derive(Debug, Deserialize)]
@@ -120,14 +124,7 @@ fn decision(reader: &Reader, frame: &[u8]) -> Result<Decision> {
         })
         .flatten();
     let snapshot = reader.snapshot.borrow().clone();
-    let interface = backend.and_then(|(record, _)| {
-        let hop = snapshot
-            .hops
-            .values()
-            .flatten()
-            .find(|hop| hop.ifindex == record.ifindex);
-        Some(hop?.interface.clone())
-    });
+    let interface = backend.and_then(|(record, _)| interface(&snapshot.hops, record));
     Ok(Decision {
         // A dry run comes by no real interface, so it cannot tell XDP_TX from XDP_REDIRECT.
         action: match (dry_run.action, backend) {
@@ -144,4 +141,48 @@ fn decision(reader: &Reader, frame: &[u8]) -> Result<Decision> {
         interface,
         next_hop: backend.map(|(record, _)| mac(record.next_hop())),
     })
+}
+
+/// Name of the interface that packets to this backend leave by: of a VLAN, the interface that tags them.
+fn interface(hops: &Hops, record: &Backend) -> Option<String> {
+    let leaves_by = |hop: &&Hop| hop.ifindex == record.ifindex && hop.tags == record.tags;
+    let hop = hops.values().flatten().find(leaves_by)?;
+    Some(hop.interface.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_vlan_interface_is_told_from_the_one_below() {
+        let hop = |interface: &str, tags: [u16; 2]| Hop {
+            ifindex: 2,
+            interface: interface.into(),
+            device: "eth0".into(),
+            tags,
+            source: [2, 0, 0, 0, 0, 1],
+            mac: [2, 0, 0, 0, 0, 2],
+            via: None,
+            from: None,
+            mtu: 1500,
+        };
+        let tags = [100_u16.to_be(), 0];
+        let hops = Hops::from([
+            ([10, 0, 0, 1].into(), Err("no route".into())),
+            ([10, 0, 0, 2].into(), Ok(hop("eth0", [0; 2]))),
+            ([10, 0, 0, 3].into(), Ok(hop("eth0.100", tags))),
+        ]);
+        let named = |ifindex, tags| {
+            let record = Backend {
+                ifindex,
+                tags,
+                ..Backend::default()
+            };
+            interface(&hops, &record)
+        };
+        assert_eq!(named(2, [0; 2]).as_deref(), Some("eth0"));
+        assert_eq!(named(2, tags).as_deref(), Some("eth0.100"));
+        assert_eq!(named(3, tags), None);
+    }
 }
