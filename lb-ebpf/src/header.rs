@@ -1,6 +1,7 @@
 //! Where fields lie in headers, and what their bytes say.
 
 pub mod ethernet;
+pub mod fragment;
 pub mod icmp;
 pub mod ipv4;
 pub mod ipv6;

@@ -1,6 +1,11 @@
 //! Translates an ICMP error about a translated flow for the end that must learn of it (RFC 5508 section 4).
 
+mod across;
+mod meaning;
+
 use lb_common::{Address, TCP, UDP, address::mapped};
+
+pub use across::translate_across;
 
 use crate::{
     checksum,

@@ -17,7 +17,7 @@ use crate::{
 
 mod family;
 
-pub use family::translate_across;
+pub use family::{has_source_route, translate_across};
 
 /// The ends a packet is given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,7 +104,7 @@ fn compose_v6<P: Packet>(
 
 /// One hop less, where that leaves one.
 #[inline(always)]
-const fn lowered(hops: u8) -> Result<u8, Refusal> {
+pub const fn lowered(hops: u8) -> Result<u8, Refusal> {
     if hops <= 1 {
         Err(Refusal::Expired)
     } else {

@@ -11,9 +11,17 @@ pub mod v4 {
     pub const ECHO_REPLY: u8 = 0;
     /// Type: destination unreachable.
     pub const UNREACHABLE: u8 = 3;
+    /// Code of [`UNREACHABLE`]: the host.
+    pub const HOST_UNREACHABLE: u8 = 1;
+    /// Code of [`UNREACHABLE`]: the protocol.
+    pub const PROTOCOL_UNREACHABLE: u8 = 2;
+    /// Code of [`UNREACHABLE`]: the port.
+    pub const PORT_UNREACHABLE: u8 = 3;
     /// Code of [`UNREACHABLE`]: fragmentation needed and not allowed; the header's last two bytes are the MTU of the
     /// next hop (RFC 1191 section 4).
     pub const FRAGMENTATION_NEEDED: u8 = 4;
+    /// Code of [`UNREACHABLE`]: communication with the host is prohibited (RFC 1122 section 3.2.2.1).
+    pub const HOST_PROHIBITED: u8 = 10;
     /// Type: source quench (deprecated by RFC 6633).
     pub const SOURCE_QUENCH: u8 = 4;
     /// Type: redirect.
@@ -35,16 +43,24 @@ pub mod v4 {
     }
 }
 
-/// Types of ICMPv6.
+/// Types and codes of ICMPv6.
 pub mod v6 {
     /// Type: destination unreachable.
     pub const UNREACHABLE: u8 = 1;
+    /// Code of [`UNREACHABLE`]: no route.
+    pub const NO_ROUTE: u8 = 0;
+    /// Code of [`UNREACHABLE`]: prohibited by an administrator.
+    pub const PROHIBITED: u8 = 1;
+    /// Code of [`UNREACHABLE`]: the port.
+    pub const PORT_UNREACHABLE: u8 = 4;
     /// Type: packet too big; the header's last four bytes are the MTU of the next hop.
     pub const TOO_BIG: u8 = 2;
     /// Type: time exceeded; code 0: in transit.
     pub const TIME_EXCEEDED: u8 = 3;
     /// Type: parameter problem.
     pub const PARAMETER_PROBLEM: u8 = 4;
+    /// Code of [`PARAMETER_PROBLEM`]: a next header is unknown.
+    pub const UNKNOWN_NEXT_HEADER: u8 = 1;
     /// Type: echo request.
     pub const ECHO: u8 = 128;
     /// Type: echo reply.

@@ -1,6 +1,6 @@
 //! IPv4 (RFC 791).
 
-use crate::packet::Header;
+use crate::{checksum, packet::Header};
 
 /// Length of the header without options.
 pub const LEN: usize = 20;
@@ -85,4 +85,28 @@ pub fn source(header: &impl Header<LEN>) -> u32 {
 #[inline(always)]
 pub fn destination(header: &impl Header<LEN>) -> u32 {
     header.u32::<16>()
+}
+
+/// A header without options, with its checksum, the way it stands in memory. `len` counts header and payload in bytes;
+/// `fragmentation` and the addresses are given as they stand in memory, too.
+#[inline(always)]
+pub fn composed(
+    traffic_class: u8,
+    len: usize,
+    fragmentation: u32,
+    [hops, protocol]: [u8; 2],
+    source: u32,
+    destination: u32,
+) -> [u32; LEN / 4] {
+    let [high, low] = (len as u16).to_be_bytes();
+    let mut header = [
+        u32::from_ne_bytes([0x45, traffic_class, high, low]),
+        fragmentation,
+        u32::from_ne_bytes([hops, protocol, 0, 0]),
+        source,
+        destination,
+    ];
+    let [a, b] = checksum::finish(checksum::add(0, &header)).to_ne_bytes();
+    header[2] = u32::from_ne_bytes([hops, protocol, a, b]);
+    header
 }

@@ -100,3 +100,19 @@ pub const fn words(address: &Address) -> [u32; 4] {
         u32::from_ne_bytes([m, n, o, p]),
     ]
 }
+
+/// A header without a flow label, the way it stands in memory. `payload` counts what follows it, in bytes.
+#[inline(always)]
+pub const fn composed(
+    traffic_class: u8,
+    payload: usize,
+    [next_header, hops]: [u8; 2],
+    source: &Address,
+    destination: &Address,
+) -> [u32; LEN / 4] {
+    let [high, low] = (payload as u16).to_be_bytes();
+    let [a, b, c, d] = words(source);
+    let [e, f, g, h] = words(destination);
+    let second = u32::from_ne_bytes([high, low, next_header, hops]);
+    [first_word(traffic_class, 0), second, a, b, c, d, e, f, g, h]
+}

@@ -2,11 +2,15 @@
 
 use lb_common::{Backend, Handover, Reason};
 
-use super::{Trail, departure, read, sent};
+use super::{
+    Trail,
+    departure::{self, Destination},
+    read, sent,
+};
 use crate::{
     forward::{
         front::{self, Way},
-        icmp::translate,
+        icmp::{translate, translate_across},
         nat::Ends,
     },
     packet::Packet,
@@ -45,19 +49,25 @@ pub fn notify<P: Packet, T: Tables>(
         let destination = departure::to_backend(tables, &parsed.key, number, source, port)?;
         (number, destination)
     };
+    let Destination { way, ends, mtu, .. } = &destination;
+    if departure::is_across(&parsed, &ends.destination) && !T::DRY_RUN {
+        let verdict = translate_across(packet, tables, &parsed, &quote, ends, way, *mtu)
+            .map_err(departure::refused)?;
+        return Ok(sent(verdict, Reason::IcmpError, handover.service, number));
+    }
     let is_translated = matches!(destination.forward, Backend::NAT | Backend::NAT_CLIENT);
     if is_translated && !T::DRY_RUN {
-        turn_over(packet, &parsed, &quote, &destination.ends)?;
+        turn_over(packet, &parsed, &quote, ends)?;
     }
     let verdict = if is_translated || destination.forward == Backend::DSR {
-        send::<P, T>(packet, &parsed, &destination.way)?
+        send::<P, T>(packet, &parsed, way)?
     } else {
         departure::leave(packet, tables, &parsed, number, &destination)?
     };
     Ok(sent(verdict, Reason::IcmpError, handover.service, number))
 }
 
-/// Translates the error and what it quotes.
+/// Translates the error and what it quotes within their family.
 #[inline(always)]
 fn turn_over<P: Packet>(
     packet: &mut P,
@@ -65,9 +75,6 @@ fn turn_over<P: Packet>(
     quote: &Quote,
     ends: &Ends,
 ) -> Result<(), Turn> {
-    if departure::is_across(parsed, &ends.destination) {
-        return Err(Turn::drop(Reason::Untranslatable));
-    }
     let outer = (ends.source, ends.destination);
     // The quoted packet went the other way.
     let inner = (ends.destination, ends.source, ends.ports.rotate_left(16));

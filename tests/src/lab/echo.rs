@@ -57,7 +57,7 @@ impl Drop for Echo {
 }
 
 fn serve(socket: &UdpSocket, name: &str, stop: &AtomicBool) -> io::Result<()> {
-    let mut datagram = [0; 2048];
+    let mut datagram = [0; 4096];
     while !stop.load(Ordering::Relaxed) {
         let (length, client) = match socket.recv_from(&mut datagram) {
             Ok(received) => received,

@@ -8,7 +8,8 @@ use crate::{
 
 const NAT: &str = "forward = \"nat\"";
 
-fn services() -> Story {
+/// Services of one family over backends of the other.
+pub fn services() -> Story {
     story_of(
         &[
             Service(
@@ -103,9 +104,10 @@ fn what_cannot_be_translated() {
         &frames::with_options(&query, &route),
     );
     story.shows("udp, last hop", &frames::with_hops(&query, 1));
-    for (number, piece) in frames::fragmented(&query, 8, 77).iter().enumerate() {
-        story.shows(&format!("fragment {number}"), piece);
-    }
+    story.shows(
+        "udp without checksum, first fragment",
+        &frames::fragment(&bare, 0, 8, 77),
+    );
     let mut flow = Dialogue::new(CLIENT6, DNS6);
     let query = frames::udp(flow.client, flow.vip, b"question");
     flow.request(
@@ -114,6 +116,11 @@ fn what_cannot_be_translated() {
         &frames::with_extensions(&query, &[0, 60]),
     );
     story.shows("udp, last hop", &frames::with_hops(&query, 1));
+    let optioned = frames::with_extensions(&query, &[0]);
+    story.shows(
+        "first fragment with a header behind its fragment header",
+        &frames::fragment(&optioned, 0, 16, 78),
+    );
     insta::assert_snapshot!(story.told());
 }
 

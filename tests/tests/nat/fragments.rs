@@ -4,7 +4,7 @@ use lb_tests::frames::{self, Segment};
 
 use crate::{
     CLIENT, CLIENT6, DNS, DNS_SERVICE, DNS6, DNS6_SERVICE, Service, WEB, WEB_SERVICE, WEB6,
-    WEB6_SERVICE,
+    WEB6_SERVICE, across,
     dialogue::{Dialogue, sockets},
     story::{Story, socket},
     story_of,
@@ -118,6 +118,96 @@ fn translated_in_both_directions() {
         let pieces = pieces.map(|piece| story.shows("backend", &piece));
         crate::story::sound::assert_sound("both together", &joined(&pieces));
     }
+    insta::assert_snapshot!(story.told());
+}
+
+/// The identification of a fragment that left.
+fn identification(frame: &[u8]) -> u32 {
+    if frame[14] >> 4 == 6 {
+        return u32::from_be_bytes([frame[58], frame[59], frame[60], frame[61]]);
+    }
+    u32::from(u16::from_be_bytes([frame[18], frame[19]]))
+}
+
+/// What is put together from the pieces that left is what would have left of the whole packet.
+#[test]
+fn between_the_families() {
+    let mut story = across::services();
+    for (client, vip) in [(CLIENT, DNS), (CLIENT6, DNS6)] {
+        story.say(&format!("-- {client} > {vip}"));
+        let mut flow = Dialogue::new(client, vip);
+        let query = frames::udp(flow.client, flow.vip, LONG);
+        let pieces = frames::fragmented(&query, 48, 0x1234);
+        story.shows("client, later, early", &pieces[1]);
+        let pieces = pieces.map(|piece| story.shows("client", &piece));
+        assert_eq!(
+            pieces.each_ref().map(|piece| identification(piece)),
+            [0x1234; 2]
+        );
+        crate::story::sound::assert_sound("both together", &joined(&pieces));
+        let (ours, backend) = sockets(&joined(&pieces)).expect("ends");
+        assert_ne!(backend.is_ipv4(), flow.vip.is_ipv4());
+        flow.ends = Some((backend, ours));
+        let answer = frames::udp(backend, ours, LONG);
+        let pieces = frames::fragmented(&answer, 48, 0x4321);
+        let pieces = pieces.map(|piece| story.shows("backend", &piece));
+        assert_eq!(
+            pieces.each_ref().map(|piece| identification(piece)),
+            [0x4321; 2]
+        );
+        crate::story::sound::assert_sound("both together", &joined(&pieces));
+        assert_eq!(sockets(&joined(&pieces)), Some((flow.vip, flow.client)));
+        for from in [8, 40] {
+            let middle = frames::fragment(&answer, from, from + 16, 0x4321);
+            story.shows(&format!("backend, bytes {from} and on"), &middle);
+        }
+    }
+    for (client, vip) in [(CLIENT, WEB), (CLIENT6, WEB6)] {
+        story.say(&format!("-- {client} > {vip}"));
+        let mut flow = Dialogue {
+            tags: vec![100],
+            ..Dialogue::new(client, vip)
+        };
+        flow.asks(&mut story, &Segment::new("S").at(1));
+        flow.answers(&mut story, &Segment::new("SA").at(70));
+        flow.asks(&mut story, &Segment::new("A").at(2));
+        let segment = Segment::new("PA").at(2).with(LONG);
+        let pieces = frames::fragmented(&frames::tcp(flow.client, flow.vip, &segment), 56, 1);
+        let pieces = pieces.map(|piece| story.shows("client", &flow.dressed(&piece)));
+        crate::story::sound::assert_sound("both together", &joined(&pieces));
+    }
+    insta::assert_snapshot!(story.told());
+}
+
+/// IPv6 headers are longer, and a fragment has one more: the way may not take it.
+#[test]
+fn between_the_families_a_fragment_must_fit() {
+    let mut story = across::services();
+    let (client, vip) = (socket(CLIENT), socket(DNS));
+    let query = frames::udp(client, vip, &[7; 2000]);
+    for len in [1448, 1456] {
+        story.shows(
+            &format!("first, {len} bytes behind the header"),
+            &frames::fragment(&query, 0, len, 1),
+        );
+        story.shows(
+            &format!("later, {len} bytes behind the header"),
+            &frames::fragment(&query, 8, 8 + len, 1),
+        );
+    }
+    insta::assert_snapshot!(story.told());
+}
+
+#[test]
+fn between_the_families_an_atomic_fragment_keeps_its_identification() {
+    let mut story = across::services();
+    let mut flow = Dialogue::new(CLIENT6, DNS6);
+    let query = frames::udp(flow.client, flow.vip, &[7; 1300]);
+    let left = flow.request(&mut story, "not atomic", &query);
+    assert_eq!((identification(&left), left[20] & 0x40), (0, 0x40));
+    let atomic = frames::fragment(&query, 0, usize::MAX, 0x1234);
+    let left = flow.request(&mut story, "atomic", &atomic);
+    assert_eq!((identification(&left), left[20] & 0x40), (0x1234, 0));
     insta::assert_snapshot!(story.told());
 }
 

@@ -9,7 +9,7 @@ use lb_tests::{
 
 use crate::{
     CLIENT, CLIENT6, DNS, DNS_SERVICE, DNS6, DNS6_SERVICE, Service, WEB, WEB_SERVICE, WEB6,
-    WEB6_SERVICE,
+    WEB6_SERVICE, across,
     dialogue::{Dialogue, sockets},
     story::{Story, socket},
     story_of,
@@ -261,33 +261,99 @@ fn errors_about_flows_that_keep_the_client_s_address() {
     insta::assert_snapshot!(story.told());
 }
 
-/// Errors are translated within their family only; one about a flow that crosses families is dropped.
+/// Sees to it that the error in `left` quotes `sent`, which its receiver sent, in front of its data.
+fn quotes(left: &[u8], sent: &[u8]) {
+    let l3 = |frame: &[u8]| if frame[12..14] == [0x81, 0] { 18 } else { 14 };
+    let (left, sent) = (&left[l3(left)..], &sent[l3(sent)..]);
+    let ip = if left[0] >> 4 == 6 { 40 } else { 20 };
+    let quote = &left[ip + 8..];
+    assert_eq!(quote.len(), ip + 8);
+    // Length, protocol, addresses; ports and what follows them.
+    let same = if ip == 40 {
+        vec![4..7, 8..48]
+    } else {
+        vec![0..4, 9..10, 12..28]
+    };
+    for part in same {
+        assert_eq!(quote[part.clone()], sent[part], "{quote:02x?}\n{sent:02x?}");
+    }
+}
+
+/// Errors about flows between the families become those of the other one, in both directions.
 #[test]
 fn errors_across_families() {
-    let keys = "forward = \"nat\"";
-    let mut story = story_of(
-        &[
-            Service(
-                "web6",
-                r#""[2001:db8::10]:80/tcp""#,
-                keys,
-                &[("web-1", "10.0.1.11")],
-            ),
-            Service(
-                "web",
-                r#""192.0.2.10:80/tcp""#,
-                keys,
-                &[("web6-1", "2001:db8:1::12")],
-            ),
-        ],
-        64,
-    );
+    let mut story = across::services();
+    for (client, vip) in [(CLIENT6, WEB6), (CLIENT, WEB)] {
+        story.say(&format!("-- {client} > {vip}"));
+        let mut flow = Dialogue {
+            tags: vec![100],
+            ..Dialogue::new(client, vip)
+        };
+        flow.asks(&mut story, &Segment::new("S").at(1));
+        flow.answers(&mut story, &Segment::new("SA").at(70));
+        let segment = Segment::new("PA").at(2).with(&[7; 1300]);
+        let asked = flow.dressed(&frames::tcp(flow.client, flow.vip, &segment));
+        let sent = flow.request(&mut story, "client PA+1300", &asked);
+        let (backend, ours) = flow.ends.expect("a backend");
+        let answer = frames::tcp(backend, ours, &segment);
+        let tagged = flow.response(&mut story, "backend PA+1300", &answer);
+        let back = [&tagged[..12], &tagged[16..]].concat();
+        for quoted in [48, 1000] {
+            for (name, error) in errors(&sent, quoted) {
+                let what = format!("{name}, at most {quoted} bytes quoted, about the request");
+                quotes(&story.shows(&what, &error), &asked);
+            }
+            for (name, error) in errors(&back, quoted) {
+                let what = format!("{name}, at most {quoted} bytes quoted, about the answer");
+                quotes(&story.shows(&what, &flow.dressed(&error)), &answer);
+            }
+        }
+        story.say("-- the flow goes on");
+        flow.asks(&mut story, &Segment::new("A").at(1302));
+    }
+    for (client, vip) in [(CLIENT6, DNS6), (CLIENT, DNS)] {
+        story.say(&format!("-- {client} > {vip}"));
+        let mut flow = Dialogue::new(client, vip);
+        let asked = frames::udp(flow.client, flow.vip, b"question");
+        let sent = flow.request(&mut story, "client udp", &asked);
+        let (backend, ours) = flow.ends.expect("a backend");
+        let answer = frames::udp(backend, ours, b"answer");
+        let back = flow.response(&mut story, "backend udp", &answer);
+        for (name, error) in errors(&sent, 1000) {
+            quotes(&flow.response(&mut story, name, &error), &asked);
+        }
+        for (name, error) in errors(&back, 1000) {
+            quotes(&story.shows(name, &error), &answer);
+        }
+    }
+    insta::assert_snapshot!(story.told());
+}
+
+/// Those that the other family has no word for, and those that tell too little.
+#[test]
+fn errors_across_families_that_are_dropped() {
+    let mut story = across::services();
     for (client, vip) in [(CLIENT6, WEB6), (CLIENT, WEB)] {
         let mut flow = Dialogue::new(client, vip);
         let sent = flow.asks(&mut story, &Segment::new("S").at(1));
-        let back = flow.answers(&mut story, &Segment::new("SA").at(70));
-        story.shows("too big, about the request", &errors(&sent, 128)[1].1);
-        story.shows("too big, about the answer", &errors(&back, 128)[1].1);
+        let (source, _) = sockets(&sent).expect("ends");
+        let from = router(source.ip());
+        let error =
+            |kind, rest, quoted| frames::icmp_error(from, source.ip(), kind, rest, &sent, quoted);
+        let (unknown, problem, short) = if source.is_ipv4() {
+            ([3, 14], [12, 0], 27)
+        } else {
+            ([1, 5], [4, 0], 47)
+        };
+        story.shows("without a word for it", &error(unknown, 0, 128));
+        // A protocol or next header that nobody knows; identification or flow label.
+        for pointer in [9 << 24, 6, 5 << 24, 3] {
+            let error = error(problem, pointer, 128);
+            story.shows(&format!("pointer {pointer:08x}"), &error);
+        }
+        story.shows("7 bytes of TCP quoted", &errors(&sent, short)[0].1);
+        let last = frames::with_hops(&errors(&sent, 128)[2].1, 1);
+        story.shows("the last hop", &last);
     }
     insta::assert_snapshot!(story.told());
 }

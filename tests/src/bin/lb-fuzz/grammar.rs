@@ -228,10 +228,20 @@ impl Grammar {
         let (Ok(from), Ok(to)) = (from.parse(), to.parse()) else {
             return about;
         };
-        const KINDS: [[u8; 2]; 7] = [[3, 4], [3, 1], [11, 0], [12, 0], [1, 0], [2, 0], [5, 0]];
-        let kind = KINDS[self.rng.usize(..KINDS.len())];
+        const KINDS: [u8; 7] = [3, 11, 12, 1, 2, 4, 5];
+        let code = if self.chance(4) {
+            self.rng.u8(..17)
+        } else {
+            [4, 0, 1][self.rng.usize(..3)]
+        };
+        let kind = [KINDS[self.rng.usize(..KINDS.len())], code];
         let quoted = [8, 28, 48, 68, 200, 1200][self.rng.usize(..6)];
-        let rest = self.rng.u32(..1500);
+        // An MTU, or a pointer of IPv4.
+        let rest = if self.chance(2) {
+            self.rng.u32(..1500)
+        } else {
+            self.rng.u32(..40) << 24
+        };
         frames::icmp_error(from, to, kind, rest, &about, quoted)
     }
 

@@ -7,8 +7,14 @@ fn expected(frame: &Frame, source: SocketAddr, destination: SocketAddr, tags: [u
     let parsed = frame.parsed();
     let field = parsed.l4 + if parsed.is_tcp() { 16 } else { 6 };
     let bytes = frame.bytes();
-    let checksum = u16::from_be_bytes([bytes[field], bytes[field + 1]]);
-    let dont_fragment = frame.ip().len() - (parsed.l4 - parsed.l3) + 20 > 1260;
+    let len = frame.ip().len() - (parsed.l4 - parsed.l3) + 20;
+    let dont_fragment = frame.part == Part::Whole && len > 1260;
+    // A fragment keeps its own; a whole packet has one where it may be fragmented.
+    let identification = match (frame.part, dont_fragment) {
+        (Part::Whole, true) => 0,
+        (Part::Whole, false) => u16::from_be_bytes([bytes[field], bytes[field + 1]]),
+        _ => frame.identification,
+    };
     Frame {
         source,
         destination,
@@ -16,7 +22,7 @@ fn expected(frame: &Frame, source: SocketAddr, destination: SocketAddr, tags: [u
         label: 0,
         options: Vec::new(),
         dont_fragment,
-        identification: if dont_fragment { 0 } else { checksum },
+        identification,
         ..frame.sent(tags)
     }
 }
@@ -131,16 +137,105 @@ fn a_datagram_without_checksum_needs_one_in_ipv6() {
 }
 
 #[test]
-fn fragments_are_refused() {
+fn a_fragment_is_a_fragment_of_the_other_family() {
     for ([client, vip, _, _], [_, _, source, destination]) in [(V4, V6), (V6, V4)] {
-        for part in [PARTS[1], PARTS[2]] {
-            let frame = Frame {
-                part,
-                ..Frame::new(client, vip, Transport::Tcp, 77)
-            };
-            assert_refused(&frame, [source, destination], 1500, Refusal::Untranslatable);
+        for transport in [Transport::Tcp, Transport::Udp] {
+            for part in [PARTS[1], PARTS[2]] {
+                for tags in TAGS {
+                    for leaving in TAGS {
+                        let frame = Frame {
+                            part,
+                            tags,
+                            dont_fragment: false,
+                            padding: 3,
+                            ..Frame::new(client, vip, transport.clone(), 77)
+                        };
+                        assert_translated(&frame, [source, destination], leaving);
+                    }
+                }
+            }
         }
     }
+}
+
+#[test]
+fn options_of_fragments_are_left_out() {
+    for part in [PARTS[1], PARTS[2]] {
+        let frame = Frame {
+            part,
+            dont_fragment: false,
+            options: vec![1; 8],
+            ..Frame::new(V4[0], V4[1], Transport::Udp, 77)
+        };
+        assert_translated(&frame, [V6[2], V6[3]], TAGS[1]);
+        let route = Frame {
+            options: vec![131, 7, 4, 192, 0, 2, 9, 0],
+            ..frame
+        };
+        assert_refused(&route, [V6[2], V6[3]], 1500, Refusal::Untranslatable);
+        // In IPv6 they may stand on either side of the fragment header.
+        let frame = Frame {
+            part,
+            options: vec![0, 0, 1, 4, 0, 0, 0, 0],
+            ..Frame::new(V6[0], V6[1], Transport::Udp, 77)
+        };
+        assert_refused(&frame, [V4[2], V4[3]], 1500, Refusal::Untranslatable);
+    }
+}
+
+#[test]
+fn a_first_fragment_without_checksum_needs_one_in_ipv6() {
+    let unsummed = |ends: [&str; 4], part| Frame {
+        part,
+        dont_fragment: false,
+        ..Frame::new(ends[0], ends[1], Transport::UdpUnsummed, 77)
+    };
+    let first = unsummed(V4, Part::First);
+    assert_refused(&first, [V6[2], V6[3]], 1500, Refusal::Untranslatable);
+    // Nobody knows what a later one is part of.
+    assert_translated(&unsummed(V4, Part::Later), [V6[2], V6[3]], TAGS[0]);
+    assert_translated(&unsummed(V6, Part::First), [V4[2], V4[3]], TAGS[0]);
+}
+
+#[test]
+fn a_fragment_must_fit_with_its_header() {
+    for part in [PARTS[1], PARTS[2]] {
+        let frame = Frame {
+            part,
+            dont_fragment: false,
+            ..Frame::new(V4[0], V4[1], Transport::Tcp, 77)
+        };
+        let len = u16::try_from(frame.ip().len()).unwrap() + 28;
+        let to = [V6[2], V6[3]];
+        assert_refused(&frame, to, len - 1, Refusal::TooBig(len - 29));
+        assert!(run(&frame, to, TAGS[0], len).0.is_ok());
+    }
+}
+
+/// A fragment header without fragments (RFC 6946) names the identification, and lets the packet be fragmented.
+#[test]
+fn an_atomic_fragment_keeps_its_identification() {
+    let atomic = Frame {
+        // As an extension header of another kind it would be of the same length.
+        options: vec![0, 0, 0, 0, 0xab, 0xcd, 0x12, 0x34],
+        ..Frame::new(V6[0], V6[1], Transport::Tcp, 1300)
+    };
+    let mut packet = atomic.packet();
+    packet.bytes[14 + 6] = 44;
+    let [source, destination] = [V4[2], V4[3]].map(|end| end.parse().unwrap());
+    let ends = ends(source, destination);
+    let parsed = atomic.parsed();
+    translate_across(&mut packet, &parsed, &ends, &way(TAGS[0]), 1500).unwrap();
+    let expected = Frame {
+        source,
+        destination,
+        hops: atomic.hops - 1,
+        options: Vec::new(),
+        dont_fragment: false,
+        identification: 0x1234,
+        ..atomic.sent(TAGS[0])
+    };
+    assert_eq!(packet.bytes, expected.bytes());
 }
 
 #[test]
@@ -179,12 +274,13 @@ proptest! {
     fn there_and_back_is_where_it_was(
         (near, far) in any::<bool>().prop_flat_map(|v4| (four(v4), four(!v4))),
         transport in 0..2_usize,
-        payload in proptest::collection::vec(any::<u8>(), 0..1300),
+        payload in proptest::collection::vec(any::<u8>(), 40..1300),
+        part in 0..3_usize,
         hops in 3_u8..,
     ) {
         let [client, vip, _, _] = near;
         let [_, _, source, destination] = far;
-        let frame = frame([client, vip], transport, payload, hops, Part::Whole);
+        let frame = frame([client, vip], transport, payload, hops, PARTS[part]);
         let mut packet = frame.packet();
         let there = ends(source, destination);
         translate_across(&mut packet, &frame.parsed(), &there, &way(TAGS[1]), 1500).unwrap();
