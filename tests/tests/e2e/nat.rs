@@ -2,6 +2,7 @@
 
 pub mod life;
 mod route;
+mod sides;
 mod transfer;
 
 use std::net::{IpAddr, SocketAddr};
