@@ -9,7 +9,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 )]
 #[repr(C)]
 pub struct Link {
-    /// Index of the interface the program is on.
+    /// Index of the interface that frames come by: under a bond with a program, one of those it is made of.
     pub ifindex: u32,
     /// The VLAN tags of its frames.
     pub tags: VlanTags,
@@ -17,8 +17,10 @@ pub struct Link {
     pub mac: [u8; 6],
     /// Longest IP packet it takes, in bytes.
     pub mtu: u16,
+    /// Index of the interface that answers leave by: the same, or the bond.
+    pub egress: u32,
     /// Zero.
-    pub reserved: [u8; 16],
+    pub reserved: [u8; 12],
 }
 
 /// Most links.

@@ -1,6 +1,7 @@
 //! The maps and programs in the kernel.
 
 mod attach;
+mod bond;
 mod load;
 
 use std::{

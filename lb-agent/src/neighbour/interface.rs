@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use lb_common::backend::VlanTags;
 use rtnetlink::packet_route::link::{
-    InfoData, InfoVlan, LinkAttribute, LinkFlags, LinkInfo, LinkLayerType, LinkMessage, State,
-    VlanProtocol,
+    InfoData, InfoPortKind, InfoVlan, LinkAttribute, LinkFlags, LinkInfo, LinkLayerType,
+    LinkMessage, State, VlanProtocol,
 };
 
 #[cfg(test)]
@@ -27,6 +27,8 @@ pub(super) struct Interface {
     pub(super) mtu: u32,
     /// What it adds to frames, if it is a VLAN interface.
     pub(super) vlan: Option<Vlan>,
+    /// Index of the bond it is a part of, if it is one.
+    pub(super) bond: Option<u32>,
 }
 
 /// The tag of a VLAN interface.
@@ -133,8 +135,10 @@ impl From<&LinkMessage> for Interface {
             up: header.flags.contains(LinkFlags::Up | LinkFlags::Running),
             mtu: 0,
             vlan: None,
+            bond: None,
         };
         let (mut below, mut elsewhere) = (None, false);
+        let (mut above, mut in_bond) = (None, false);
         for attribute in &message.attributes {
             match attribute {
                 LinkAttribute::IfName(name) => interface.name.clone_from(name),
@@ -150,13 +154,18 @@ impl From<&LinkMessage> for Interface {
                 LinkAttribute::Link(index) => below = Some(*index),
                 // `below` counts the interfaces of another namespace then.
                 LinkAttribute::LinkNetNsId(_) => elsewhere = true,
-                LinkAttribute::LinkInfo(info) => interface.vlan = vlan(info),
+                LinkAttribute::Controller(index) => above = Some(*index),
+                LinkAttribute::LinkInfo(info) => {
+                    interface.vlan = vlan(info);
+                    in_bond = info.contains(&LinkInfo::PortKind(InfoPortKind::Bond));
+                }
                 _ => {}
             }
         }
         if let Some(vlan) = &mut interface.vlan {
             vlan.below = below.filter(|_| !elsewhere);
         }
+        interface.bond = above.filter(|_| in_bond);
         interface
     }
 }

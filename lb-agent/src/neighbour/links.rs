@@ -10,7 +10,7 @@ use rtnetlink::packet_route::address::{
     AddressAttribute, AddressFlags, AddressMessage, AddressScope,
 };
 
-use super::interface::{Interfaces, place};
+use super::interface::{Interface, Interfaces, place};
 
 #[cfg(test)]
 mod tests;
@@ -20,8 +20,10 @@ mod tests;
 pub struct Link {
     /// Name of the interface, e.g. `eth0.100`.
     pub name: String,
-    /// Index of the interface that carries its frames with their tags.
+    /// Index of the interface that its frames come by, with their tags.
     pub ifindex: u32,
+    /// Index of the interface that its frames leave by: the same, unless they come by a part of a bond.
+    pub egress: u32,
     /// Name of that interface, e.g. `eth0`; equal to `name` without VLAN.
     pub device: String,
     /// VLAN identifiers of its frames.
@@ -37,15 +39,20 @@ pub struct Link {
 /// Own addresses by index of the interface.
 pub(super) type Addresses = BTreeMap<u32, BTreeSet<IpAddr>>;
 
-/// The links that are up, by number of the interface that carries their frames, then by tags.
+/// The links that are up, by number of the interface that their frames come by, then by tags.
+///
+/// A native program on a bond runs on the interfaces it is made of, and sees frames come by them; a generic one sees them
+/// come by the bond. Both leave by the bond, which knows by which of its parts frames get through.
 pub(super) fn links(interfaces: &Interfaces, addresses: &Addresses) -> Vec<Link> {
     let mut links: Vec<Link> = interfaces
         .iter()
+        .filter(|(_, interface)| interface.bond.is_none())
         .filter_map(|(index, interface)| {
             let place = place(interfaces, *index).ok()?;
             Some(Link {
                 name: interface.name.clone(),
                 ifindex: place.ifindex,
+                egress: place.ifindex,
                 device: place.device,
                 tags: place.tags,
                 mac: interface.mac?,
@@ -57,6 +64,18 @@ pub(super) fn links(interfaces: &Interfaces, addresses: &Addresses) -> Vec<Link>
             })
         })
         .collect();
+    let by_parts: Vec<Link> = links
+        .iter()
+        .flat_map(|link| {
+            let of_bond = |interface: &Interface| interface.bond == Some(link.egress);
+            let parts = interfaces.iter().filter(move |(_, part)| of_bond(part));
+            parts.map(|(part, _)| Link {
+                ifindex: *part,
+                ..link.clone()
+            })
+        })
+        .collect();
+    links.extend(by_parts);
     links.sort_by_key(|link| (link.ifindex, link.tags.map(u16::from_be)));
     links
 }

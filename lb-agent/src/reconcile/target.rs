@@ -290,7 +290,8 @@ fn links(inputs: &Inputs<'_>) -> Vec<Link> {
             tags: found.tags,
             mac: found.mac,
             mtu: found.mtu,
-            reserved: [0; 16],
+            egress: found.egress,
+            reserved: [0; 12],
         };
         let is_same = |held: &Link| held.ifindex == found.ifindex && held.tags == found.tags;
         match links.iter().position(is_same) {

@@ -57,13 +57,13 @@ pub fn to_client<T: Tables>(tables: &T, flow: &Flow, ingress: u32) -> Result<Des
 pub fn back<T: Tables>(tables: &T, flow: &Flow) -> Result<Destination, Turn> {
     let lost = Turn::drop(Reason::NoNextHop);
     let link = tables.link(u32::from(flow.link())).ok_or(lost)?;
-    if link.ifindex == 0 {
+    if link.egress == 0 {
         return Err(lost);
     }
     let [a, b, c, d] = flow.isn.to_ne_bytes();
     let [e, f, _, _] = flow.born.to_ne_bytes();
     let way = Way {
-        ifindex: link.ifindex,
+        ifindex: link.egress,
         ethernet: Backend::ethernet([a, b, c, d, e, f], link.mac),
         tags: link.tags,
     };

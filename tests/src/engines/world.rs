@@ -43,7 +43,7 @@ pub const OWN: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 1, 1));
 /// The balancer's own IPv6 address.
 pub const OWN6: IpAddr = IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 1, 0, 0, 0, 0, 1));
 
-/// Interface of every second backend.
+/// Interface of every second backend, and of answers to clients on VLAN 400.
 const OTHER_INTERFACE: u32 = 7;
 
 /// The configuration that stories and properties use.
@@ -249,11 +249,19 @@ fn hops(config: &Config) -> BTreeMap<IpAddr, Result<Hop, String>> {
         .collect()
 }
 
-/// The interface that frames come by, without a VLAN, with one and with one inside another.
-fn links() -> [Link; 3] {
-    [[0, 0], [100, 0], [100, 200]].map(|tags: [u16; 2]| Link {
+/// The interface that frames come by, without a VLAN, with one and with one inside another; and VLAN 400, as if that were
+/// on a bond and the interface a part of it.
+fn links() -> [Link; 4] {
+    [
+        ([0, 0], INGRESS),
+        ([100, 0], INGRESS),
+        ([100, 200], INGRESS),
+        ([400, 0], OTHER_INTERFACE),
+    ]
+    .map(|(tags, egress): ([u16; 2], u32)| Link {
         name: "lo".into(),
         ifindex: INGRESS,
+        egress,
         device: "lo".into(),
         tags: tags.map(u16::to_be),
         mac: frames::OUR_MAC,

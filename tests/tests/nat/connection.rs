@@ -94,6 +94,14 @@ fn answers_go_back_the_way_the_requests_came() {
         flow.queries(&mut story);
         flow.responds(&mut story);
     }
+    story.say("-- a part of a bond: answers leave by the bond");
+    let mut flow = Dialogue {
+        tags: vec![400],
+        mac: [2, 0, 0, 0, 0, 0xa4],
+        ..Dialogue::new("198.51.100.164:40000", WEB)
+    };
+    flow.asks(&mut story, &Segment::new("S").at(1));
+    flow.answers(&mut story, &Segment::new("SA").at(70));
     story.say("-- a VLAN that this host is not in: no way back is known");
     let mut flow = Dialogue {
         tags: vec![300],

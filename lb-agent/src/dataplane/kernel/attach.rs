@@ -14,7 +14,7 @@ use rustix::{
     net::{AddressFamily, SocketType, netdevice::name_to_index, socket},
 };
 
-use super::{Kernel, lock, program};
+use super::{Kernel, bond, lock, program};
 use crate::{config, dataplane::pins};
 
 /// Where on the interface the program runs.
@@ -135,7 +135,8 @@ fn explain(name: &str, mode: Mode, error: ProgramError) -> anyhow::Error {
         Some(Errno::BUSY | Errno::EXIST) => format!(
             "another XDP program is on {name}: `ip link show {name}` names it; remove it with the tool that put it there"
         ),
-        Some(Errno::OPNOTSUPP) => format!("the driver of {name} cannot do {mode} XDP"),
+        Some(Errno::OPNOTSUPP) => bond::refusal(name)
+            .unwrap_or_else(|| format!("the driver of {name} cannot do {mode} XDP")),
         Some(Errno::RANGE | Errno::INVAL) => {
             format!("{name} cannot do {mode} XDP as it is set up (MTU, receive buffers or queues)")
         }

@@ -11,6 +11,7 @@ fn ethernet(name: &str) -> Interface {
         up: true,
         mtu: 1500,
         vlan: None,
+        bond: None,
     }
 }
 
@@ -160,6 +161,17 @@ fn an_index_of_another_namespace_is_not_followed() {
     attributes.push(LinkAttribute::LinkNetNsId(0));
     let interface = Interface::from(&message(attributes));
     assert_eq!(interface.vlan.unwrap().below, None);
+}
+
+#[test]
+fn a_part_of_a_bond_names_it_and_a_port_of_a_bridge_names_nothing() {
+    for (kind, bond) in [(InfoPortKind::Bond, Some(9)), (InfoPortKind::Bridge, None)] {
+        let interface = Interface::from(&message(vec![
+            LinkAttribute::LinkInfo(vec![LinkInfo::PortKind(kind)]),
+            LinkAttribute::Controller(9),
+        ]));
+        assert_eq!(interface.bond, bond);
+    }
 }
 
 #[test]

@@ -18,6 +18,7 @@ fn interface(name: &str, last: u8, mtu: u32, vlan: Option<(u16, u32)>) -> Interf
             protocol: VlanProtocol::Ieee8021Q,
             below: Some(below),
         }),
+        bond: None,
     }
 }
 
@@ -50,6 +51,7 @@ fn links_stand_in_the_order_of_device_and_tags() {
     let link = |name: &str, ifindex, device: &str, id: u16, last, mtu| Link {
         name: name.into(),
         ifindex,
+        egress: ifindex,
         device: device.into(),
         tags: [id.to_be(), 0],
         mac: [2, 0, 0, 0, 0, last],
@@ -68,6 +70,38 @@ fn links_stand_in_the_order_of_device_and_tags() {
             link("eth1.256", 8, "eth1", 256, 4, 1496),
         ]
     );
+}
+
+#[test]
+fn frames_of_a_bond_come_by_its_parts_and_leave_by_it() {
+    let part = |name| Interface {
+        bond: Some(4),
+        ..interface(name, 1, 1500, None)
+    };
+    let mut without_carrier = part("eth1");
+    without_carrier.up = false;
+    let interfaces = [
+        (2, part("eth0")),
+        (3, without_carrier),
+        (4, interface("bond0", 1, 1500, None)),
+        (5, interface("bond0.7", 1, 1500, Some((7, 4)))),
+    ]
+    .into();
+    let found: Vec<_> = links(&interfaces, &Addresses::new())
+        .into_iter()
+        .map(|link| {
+            (
+                link.ifindex,
+                u16::from_be(link.tags[0]),
+                link.egress,
+                link.name,
+            )
+        })
+        .collect();
+    let expected = [2, 3, 4].map(|ifindex| {
+        [(0, "bond0"), (7, "bond0.7")].map(|(id, name)| (ifindex, id, 4, name.to_owned()))
+    });
+    assert_eq!(found, expected.concat());
 }
 
 fn message(scope: AddressScope, attributes: Vec<AddressAttribute>) -> AddressMessage {
