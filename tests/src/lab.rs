@@ -175,6 +175,25 @@ impl Lab {
         self.namespace(node).run(work)
     }
 
+    /// Runs these lines through one `ip -batch` in the namespace of `node`.
+    ///
+    /// # Errors
+    /// One of them fails.
+    pub fn ip(&self, node: &str, lines: &[String]) -> Result<()> {
+        tool::ip_batch(self.namespace(node).name(), lines)
+    }
+
+    /// Lays one more cable between `node` and the bridge of one segment: to the interface `device`, which is new, is down
+    /// and has no addresses, from the bridge's port `NODE-DEVICE`.
+    ///
+    /// # Errors
+    /// There is no bridge, or `node` has such an interface.
+    pub fn plug(&mut self, node: &str, device: &str) -> Result<()> {
+        let program = wiring::plug(self, node, device)?;
+        self.programs.push(program);
+        Ok(())
+    }
+
     /// The cable between `node` and the balancer (or, in one segment, the bridge).
     pub fn link(&self, node: &str) -> Link {
         Link::of(self, node)

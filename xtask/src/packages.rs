@@ -32,7 +32,7 @@ pub const TESTS: &[Need] = &[
     need("sysctl", "procps", "settings of a network namespace"),
 ];
 
-/// What `cargo xtask vm` needs: a machine for the guest, and two programs that the guest is given copies of.
+/// What `cargo xtask vm` needs: a machine for the guest, and the programs that the guest is given copies of.
 pub const VM: &[Need] = &[
     need(
         QEMU,
@@ -41,6 +41,7 @@ pub const VM: &[Need] = &[
     ),
     IP,
     ETHTOOL,
+    need("nsenter", "util-linux", "programs in a network namespace"),
 ];
 
 const IP: Need = need("ip", "iproute2", "network namespaces, links and routes");

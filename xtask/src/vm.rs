@@ -3,7 +3,7 @@
 //!
 //! qemu emulates the machine where KVM is of no use. Nothing here needs root, save the installation of qemu itself.
 
-use std::{ffi::OsString, path::PathBuf, time::Instant};
+use std::{ffi::OsString, path::PathBuf, thread, time::Instant};
 
 use anyhow::{Result, anyhow, bail};
 use clap::ValueEnum;
@@ -61,21 +61,28 @@ pub fn vm(choice: Choice, filter: &[OsString]) -> Result<()> {
     build::guest()?;
 
     let start = Instant::now();
-    let mut failed = Vec::new();
-    let mut accelerator = None;
-    for kernel in &kernels {
-        let machine = Machine::new(kernel, &guest::image(kernel, &busybox)?)?;
-        let accelerator = *accelerator.get_or_insert_with(|| Accelerator::probe(&machine));
-        let title = format!("Linux {}, {accelerator}", kernel.release);
-        say(format!("{title}: booting ..."));
-        match check(&machine, accelerator, &arguments) {
-            Ok(outcome) => say(format!("{title}: {outcome}")),
-            Err(error) => {
-                say(format!("{title}: {error:#}"));
-                failed.push(kernel.release.as_str());
-            }
-        }
-    }
+    let machines: Vec<Machine<'_>> = kernels
+        .iter()
+        .map(|kernel| Machine::new(kernel, &guest::image(kernel, &busybox)?))
+        .collect::<Result<_>>()?;
+    let Some(first) = machines.first() else {
+        bail!("there is no kernel to boot");
+    };
+    let accelerator = Accelerator::probe(first);
+    // All at once: an emulated machine has one CPU, and keeps one of this machine's busy.
+    let failed: Vec<&str> = thread::scope(|scope| {
+        let boots: Vec<_> = machines
+            .iter()
+            .map(|machine| {
+                let boot = scope.spawn(|| passes(machine, accelerator, &arguments));
+                (machine.release(), boot)
+            })
+            .collect();
+        boots
+            .into_iter()
+            .filter_map(|(release, boot)| (!boot.join().unwrap_or(false)).then_some(release))
+            .collect()
+    });
     if !failed.is_empty() {
         bail!("lb failed on Linux {}", failed.join(" and "));
     }
@@ -98,6 +105,18 @@ impl Choice {
 
 /// The role of a guest that checks lb.
 const CHECK: &str = "check";
+
+/// Boots a machine and tells what comes of it.
+fn passes(machine: &Machine<'_>, accelerator: Accelerator, arguments: &str) -> bool {
+    let title = format!("Linux {}, {accelerator}", machine.release());
+    say(format!("{title}: booting ..."));
+    let outcome = check(machine, accelerator, arguments);
+    match &outcome {
+        Ok(outcome) => say(format!("{title}: {outcome}")),
+        Err(error) => say(format!("{title}: {error:#}")),
+    }
+    outcome.is_ok()
+}
 
 fn check(machine: &Machine<'_>, accelerator: Accelerator, arguments: &str) -> Result<Outcome> {
     let lines = machine.boot(accelerator, CHECK, arguments);

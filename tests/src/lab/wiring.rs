@@ -25,19 +25,8 @@ pub(super) fn build(lab: &Lab) -> Result<Vec<Pass>> {
         )?;
     }
     let cables = cables(layout)?;
-    for Cable { near, far } in &cables {
-        let line = format!(
-            "link add {} address {} type veth peer name {} address {} netns {}",
-            near.device,
-            colons(near.mac()),
-            far.device,
-            colons(far.mac()),
-            netns(&far.node),
-        );
-        tool::ip_batch(&netns(&near.node), &[line])?;
-        for end in [near, far] {
-            tame(lab, end)?;
-        }
+    for cable in &cables {
+        cable.lay(lab)?;
     }
     // Every end up before any address: without a carrier an IPv6 address is not usable yet.
     for node in &nodes {
@@ -53,12 +42,52 @@ pub(super) fn build(lab: &Lab) -> Result<Vec<Pass>> {
         .collect()
 }
 
+/// Lays one more cable from the bridge to `device` of `node`.
+pub(super) fn plug(lab: &Lab, node: &str, device: &str) -> Result<Pass> {
+    let [.., number] = lab.addresses(node)?.mac;
+    let plug = |interface| Plug::BridgePort(layout::mac(number, interface));
+    let port = End {
+        node: "wire".to_owned(),
+        device: format!("{node}-{device}"),
+        plug: plug(3),
+    };
+    let cable = Cable {
+        near: End {
+            node: node.to_owned(),
+            device: device.to_owned(),
+            plug: plug(2),
+        },
+        far: port,
+    };
+    cable.lay(lab)?;
+    let Cable { far: port, .. } = cable;
+    lab.ip("wire", &[format!("link set {} master br0 up", port.device)])?;
+    Pass::attach(&lab.namespace("wire"), &port.device)
+}
+
 struct Cable {
     near: End,
     far: End,
 }
 
 impl Cable {
+    fn lay(&self, lab: &Lab) -> Result<()> {
+        let Self { near, far } = self;
+        let line = format!(
+            "link add {} address {} type veth peer name {} address {} netns {}",
+            near.device,
+            colons(near.mac()),
+            far.device,
+            colons(far.mac()),
+            lab.namespace(&far.node).name(),
+        );
+        lab.ip(&near.node, &[line])?;
+        for end in [near, far] {
+            tame(lab, end)?;
+        }
+        Ok(())
+    }
+
     fn other_end_from_balancer(&self) -> Option<&End> {
         match (self.near.node.as_str(), self.far.node.as_str()) {
             ("lb", _) => Some(&self.far),

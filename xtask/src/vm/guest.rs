@@ -15,6 +15,12 @@ const MODULES: &[&str] = &[
     "veth",
     "bridge",
     "8021q",
+    "bonding",
+    "ipip",
+    "sit",
+    "ip6_tunnel",
+    "fou",
+    "fou6",
     "virtio_pci",
     "virtio_net",
     "nf_tables",
@@ -24,8 +30,9 @@ const MODULES: &[&str] = &[
     "pktgen",
 ];
 
-/// Programs that the lab calls and busybox does not have, or not as the lab needs them.
-const PROGRAMS: &[&str] = &["ip", "ethtool"];
+/// Programs that the lab calls and busybox does not have, or not as the lab needs them: its `nsenter` runs its own `ip`
+/// rather than the one in the path.
+const PROGRAMS: &[&str] = &["ip", "ethtool", "nsenter"];
 
 /// Where busybox finds what is mounted, and programs what they write.
 const DIRECTORIES: &[&str] = &["proc", "sys", "dev", "run", "tmp", "bin"];
@@ -77,23 +84,26 @@ pub fn arguments(words: &[OsString]) -> Result<String> {
     Ok(line.join(" "))
 }
 
-/// Adds the modules' files and the order in which the guest inserts them.
+/// Adds the modules' files, the order in which the guest inserts them, and where modprobe looks for them.
 fn add_modules(image: &mut Image, kernel: &Kernel) -> Result<()> {
     let read = |name: &str| {
         let path = kernel.modules.join(name);
         fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))
     };
-    let modules = Modules::parse(&read("modules.dep")?, &read("modules.builtin")?)?;
+    let dependencies = read("modules.dep")?;
+    let modules = Modules::parse(&dependencies, &read("modules.builtin")?)?;
+    let directory = format!("lib/modules/{}", kernel.release);
     let mut order = String::new();
     for file in modules
         .files(MODULES)
         .with_context(|| format!("Linux {}", kernel.release))?
     {
-        let path = format!("lib/modules/{file}");
+        let path = format!("{directory}/{file}");
         image.file(&path, &kernel.modules.join(&file));
         order += &format!("/{path}\n");
     }
     image.script("lib/modules/order", &order);
+    image.script(&format!("{directory}/modules.dep"), &dependencies);
     Ok(())
 }
 

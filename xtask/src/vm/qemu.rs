@@ -20,7 +20,7 @@ use crate::{files, progress::say, shell};
 pub const QEMU: &str = "qemu-system-x86_64";
 
 /// An emulated machine is some thirty times slower than a real one.
-const LIMIT: Duration = Duration::from_secs(300);
+const LIMIT: Duration = Duration::from_secs(600);
 
 /// A guest under KVM is up in one second; one that hangs is not worth more.
 const PROBE_LIMIT: Duration = Duration::from_secs(5);
@@ -93,7 +93,7 @@ impl<'a> Machine<'a> {
     /// line that came when the machine has switched itself off.
     ///
     /// # Errors
-    /// qemu fails, or the machine is still on after five minutes.
+    /// qemu fails, or the machine is still on after ten minutes.
     pub fn boot(
         &self,
         accelerator: Accelerator,

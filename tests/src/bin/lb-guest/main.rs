@@ -1,13 +1,20 @@
 //! What a guest of `cargo xtask vm` runs: it proves, on the kernel it finds itself on, that lb loads and forwards.
 //!
-//! The guest has nothing but this program, `lb`, `ip`, `ethtool` and busybox, and it ends with this program; so what
-//! is found broken is told on the standard output, in lines that begin with `guest: `, of which the last one counts.
+//! The guest has nothing but this program, `lb`, `ip`, `ethtool`, `nsenter` and busybox, and it ends with this program; so
+//! what is found broken is told on the standard output, in lines that begin with `guest: `, of which the last one counts.
 
+mod ask;
+mod bond;
 mod forwarding;
+mod nat;
+mod page;
 mod programs;
 mod report;
+mod scene;
 mod sequences;
+mod tunnels;
 mod vectors;
+mod vlan;
 mod web;
 
 use std::process::ExitCode;
@@ -54,8 +61,15 @@ fn check(filter: Vec<String>) -> ExitCode {
     report.check("programs", programs::load);
     report.check("vectors", vectors::agree);
     report.check("sequences", sequences::agree);
-    for (name, topology) in [("one-arm", Topology::OneArm), ("two-arm", Topology::TwoArm)] {
-        report.check(name, || forwarding::check(topology));
-    }
+    report.check("one-arm", || forwarding::check(Topology::OneArm));
+    report.check("two-arm", || forwarding::check(Topology::TwoArm));
+    report.check("nat-one-arm", || nat::forwards(Topology::OneArm));
+    report.check("nat-two-arm", || nat::forwards(Topology::TwoArm));
+    report.check("nat-narrow", nat::narrow);
+    report.check("tunnels", || tunnels::check(tunnels::Out::Decap));
+    report.check("kernel-decap", || tunnels::check(tunnels::Out::Kernel));
+    report.check("vlan", || vlan::check(vlan::Tags::One));
+    report.check("qinq", || vlan::check(vlan::Tags::Two));
+    report.check("bond", bond::check);
     report.end()
 }

@@ -1,9 +1,14 @@
-//! A web server that says who it is.
+//! A web server that says who it is, and sends back what it is sent.
 
 use std::net::SocketAddr;
 
 use anyhow::{Context as _, Result};
-use axum::{Router, routing::get};
+use axum::{
+    Router,
+    body::Bytes,
+    extract::DefaultBodyLimit,
+    routing::{get, post},
+};
 use lb_tests::lab::{Lab, Process};
 use tokio::net::TcpListener;
 
@@ -29,13 +34,16 @@ pub fn serve(arguments: &Arguments) -> Result<()> {
             let listener = TcpListener::bind(arguments.listen)
                 .await
                 .with_context(|| format!("listening on {}", arguments.listen))?;
-            let routes = Router::new().route("/", get(async move || name));
+            let routes = Router::new()
+                .route("/", get(async move || name))
+                .route("/back", post(async |body: Bytes| body))
+                .layer(DefaultBodyLimit::disable());
             axum::serve(listener, routes).await.context("serving HTTP")
         })
 }
 
-/// Starts this program as the web server `name`, on port 80 of all addresses of `node`.
-pub fn start(lab: &Lab, node: &str, name: &str) -> Result<Process> {
+/// Starts this program as the web server of `node`, under that name, on port 80 of all addresses.
+pub fn start(lab: &Lab, node: &str) -> Result<Process> {
     let own = std::env::current_exe().context("where this program is")?;
-    lab.spawn(node, own, ["serve", "--name", name, "--listen", "[::]:80"])
+    lab.spawn(node, own, ["serve", "--name", node, "--listen", "[::]:80"])
 }
