@@ -3,8 +3,9 @@
 use std::{env, path::Path};
 
 /// Variable that names an object, and where it lies below the workspace's root if that is not set.
-const OBJECTS: [(&str, &str); 2] = [
+const OBJECTS: [(&str, &str); 3] = [
     ("LB_BPF_OBJECT", "target/bpf/lb.bpf.o"),
+    ("LB_JUMBO_OBJECT", "target/bpf/jumbo.bpf.o"),
     ("LB_DECAP_OBJECT", "target/bpf/decap.bpf.o"),
 ];
 

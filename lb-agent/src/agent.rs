@@ -98,7 +98,7 @@ impl Agent {
                     self.learn(network);
                     self.reconcile_or_log();
                 }
-                Event::Tick => self.tick(),
+                Event::Tick => self.tick().await,
                 Event::Reload => {
                     if let Err(refusal) = self.command(Command::Reload, "SIGHUP").await {
                         tracing::error!("reload: {}", refusal.error);
@@ -143,8 +143,9 @@ impl Agent {
 
     /// Looks whether a delayed failback is due, a retired backend has no flows left, or an interface was made anew;
     /// counts flows for the schedulers that ask; lets readers see what the probes saw meanwhile.
-    fn tick(&mut self) {
-        for problem in self.interfaces.follow(&self.dataplane, &self.config) {
+    async fn tick(&mut self) {
+        let problems = self.interfaces.follow(&self.dataplane, &self.config);
+        for problem in problems.await {
             tracing::error!("{problem:#}");
         }
         if let Err(error) = loads::correct(&*self.dataplane, &self.config) {

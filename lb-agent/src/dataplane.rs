@@ -2,6 +2,7 @@
 
 pub mod bpffs;
 pub mod fake;
+pub mod frames;
 pub mod kernel;
 mod mapped;
 pub mod pins;

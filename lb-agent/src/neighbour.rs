@@ -19,16 +19,17 @@ use tokio::{
 
 use self::{interface::place, links::links, route::Route, seen::Seen};
 
-pub use self::{links::Link, ports::local_ports, xdp::xdp_mode};
+pub use self::{features::Features, links::Link, nic::Nic, ports::local_ports};
 
 mod confirm;
 mod entry;
+mod features;
 mod interface;
 mod links;
+mod nic;
 mod ports;
 mod route;
 mod seen;
-mod xdp;
 
 /// How packets reach a backend.
 #[derive(Clone, Debug, PartialEq, Eq)]

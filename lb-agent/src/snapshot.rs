@@ -3,7 +3,11 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    config::Config, health::Health, neighbour::Hops, operator::Key, reconcile::target::ServiceView,
+    config::Config,
+    health::Health,
+    neighbour::{Hops, Nic},
+    operator::Key,
+    reconcile::target::ServiceView,
 };
 
 /// What was seen of one backend.
@@ -38,8 +42,8 @@ pub struct Held {
     pub name: String,
     /// Its index.
     pub ifindex: u32,
-    /// `native` or `generic`, as the kernel says.
-    pub mode: String,
+    /// What the kernel says of it; none until it was asked.
+    pub nic: Option<Nic>,
 }
 
 /// The agent's state at one moment.

@@ -147,8 +147,11 @@ pub const EVENTS: &str = "LB_EVENTS";
 /// Entries of [`EVENTS`].
 pub const EVENTS_ENTRIES: u32 = 8;
 
-/// Name of the map of programs, by [`crate::Stage`].
+/// Name of the map of programs, by [`crate::Stage`], that take frames in one piece.
 pub const STAGES: &str = "LB_STAGES";
+/// Name of the map of programs, by [`crate::Stage`], that take frames in several pieces as well: the kernel allows only
+/// one kind in a map.
+pub const STAGES_JUMBO: &str = "LB_STAGES_JUMBO";
 /// Name of the per-CPU [`crate::Handover`].
 pub const HANDOVER: &str = "LB_HANDOVER";
 /// Name of the per-CPU rate of ICMP messages of our own: a tick, and how many since ([`u64`] of two halves).

@@ -1,8 +1,12 @@
-//! The two doors, over XDP and BPF maps. All `unsafe` of the crate is below this module.
+//! The two doors, over XDP and BPF maps, and the entry points. All `unsafe` of the crate is below this module.
 
+mod entry;
+mod jumbo;
 mod maps;
 mod packet;
 mod route;
 
-pub use maps::{KernelTables, call, explain};
+pub use entry::{decide, forward};
+pub use jumbo::JumboPacket;
+pub use maps::KernelTables;
 pub use packet::XdpPacket;

@@ -10,11 +10,11 @@ use lb_common::Stage;
 const RECORD: [(&str, u32); 22] = [
     ("lb", 12_145),
     ("lb_answer", 4_027),
-    ("lb_begin", 53_604),
+    ("lb_begin", 49_321),
     ("lb_bind", 25_103),
     ("lb_depart", 34_245),
     ("lb_dry_answer", 3_904),
-    ("lb_dry_begin", 36_899),
+    ("lb_dry_begin", 32_116),
     ("lb_dry_bind", 23),
     ("lb_dry_depart", 458),
     ("lb_dry_fragment", 23),
@@ -36,53 +36,71 @@ const RECORD: [(&str, u32); 22] = [
 /// Linux 6.1 about ten times as far.
 const MOST: u32 = 60_000;
 
-fn object() -> Vec<u8> {
+/// Each object: the variable that names its file, and where it lies otherwise. The second takes frames in several pieces
+/// as well; both are held to one record.
+const OBJECTS: [(&str, &str); 2] = [
+    ("LB_BPF_OBJECT", "../target/bpf/lb.bpf.o"),
+    ("LB_JUMBO_OBJECT", "../target/bpf/jumbo.bpf.o"),
+];
+
+fn object((variable, usual): (&str, &str)) -> Vec<u8> {
     let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-    let path = std::env::var("LB_BPF_OBJECT")
-        .map_or_else(|_| here.join("../target/bpf/lb.bpf.o"), PathBuf::from);
+    let path = std::env::var(variable).map_or_else(|_| here.join(usual), PathBuf::from);
     fs::read(&path)
         .unwrap_or_else(|error| panic!("{}: {error}: run `cargo xtask test`", path.display()))
 }
 
 #[test]
 fn the_programs_load_within_their_budget() {
-    let object = object();
+    for file in OBJECTS {
+        within_budget(&object(file));
+    }
+}
+
+fn within_budget(object: &[u8]) {
     let mut ebpf = EbpfLoader::new()
         .override_global("AYA_LOG_LEVEL", &0_u8, true)
-        .load(&object)
+        .load(object)
         .expect("run this as root: `cargo xtask test`");
+    let mut complaints = Vec::new();
     for (name, recorded) in RECORD {
         let program: &mut Xdp = ebpf
             .program_mut(name)
             .expect("the program is in the object")
             .try_into()
-            .unwrap();
+            .expect("it is one of XDP");
         program
             .load()
             .unwrap_or_else(|error| panic!("{name} does not load: {error}"));
         let verified = program
             .info()
-            .unwrap()
+            .expect("the program is loaded")
             .verified_instruction_count()
             .expect("a kernel that counts");
         println!("{name}: {verified} instructions verified ({recorded} on record)");
-        assert!(
-            verified <= MOST,
-            "{name}: {verified} instructions, more than {MOST}"
-        );
-        assert!(
-            u64::from(verified) * 5 <= u64::from(recorded) * 6,
-            "{name}: {verified} instructions are a fifth more than the {recorded} on record"
-        );
+        if verified > MOST {
+            complaints.push(format!("{name}: {verified} instructions, more than {MOST}"));
+        }
+        if u64::from(verified) * 5 > u64::from(recorded) * 6 {
+            complaints.push(format!(
+                "{name}: {verified} instructions are a fifth more than the {recorded} on record"
+            ));
+        }
     }
+    assert!(complaints.is_empty(), "{complaints:#?}");
 }
 
 #[test]
 fn every_log_line_verifies_too() {
-    let object = object();
+    for file in OBJECTS {
+        every_log_line(&object(file));
+    }
+}
+
+fn every_log_line(object: &[u8]) {
     let mut ebpf = EbpfLoader::new()
         .override_global("AYA_LOG_LEVEL", &5_u8, true)
-        .load(&object)
+        .load(object)
         .expect("run this as root: `cargo xtask test`");
     for stage in Stage::ALL {
         let name = stage.program(false);
@@ -90,7 +108,7 @@ fn every_log_line_verifies_too() {
             .program_mut(name)
             .expect("the program is in the object")
             .try_into()
-            .unwrap();
+            .expect("it is one of XDP");
         program
             .load()
             .unwrap_or_else(|error| panic!("with logging on, {name} does not load: {error}"));

@@ -70,8 +70,8 @@ pub fn objects(toolchain: &Toolchain, warnings: Warnings) -> Result<()> {
     let mut command = toolchain.cargo_build(warnings);
     command
         .args(["-p", "lb-ebpf", "--features", "bpf", "--profile", "bpf"])
-        .args(["--bin", "lb-bpf", "--bin", "lb-decap-bpf"])
-        .args(["--bin", "lb-bench-bpf"])
+        .args(["--bin", "lb-bpf", "--bin", "lb-jumbo-bpf"])
+        .args(["--bin", "lb-decap-bpf", "--bin", "lb-bench-bpf"])
         .arg("--target-dir")
         .arg(&target_dir);
     shell::run(&mut command)?;
@@ -79,6 +79,7 @@ pub fn objects(toolchain: &Toolchain, warnings: Warnings) -> Result<()> {
     let built = target_dir.join(TARGET).join("bpf");
     for (name, object) in [
         ("lb-bpf", layout::bpf_object()),
+        ("lb-jumbo-bpf", layout::jumbo_object()),
         ("lb-decap-bpf", layout::decap_object()),
         ("lb-bench-bpf", layout::bench_object()),
     ] {
@@ -89,11 +90,12 @@ pub fn objects(toolchain: &Toolchain, warnings: Warnings) -> Result<()> {
     Ok(())
 }
 
-/// The workspace's cargo, told where the objects lie: lb-agent embeds two, the tests load all.
+/// The workspace's cargo, told where the objects lie: lb-agent embeds three, the tests load all.
 pub fn host_cargo() -> Command {
     let mut command = shell::cargo();
     command
         .env("LB_BPF_OBJECT", layout::bpf_object())
+        .env("LB_JUMBO_OBJECT", layout::jumbo_object())
         .env("LB_DECAP_OBJECT", layout::decap_object())
         .env("LB_BENCH_OBJECT", layout::bench_object());
     command

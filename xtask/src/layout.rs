@@ -28,6 +28,11 @@ pub fn bpf_object() -> PathBuf {
     target().join("bpf/lb.bpf.o")
 }
 
+/// The data path that also takes frames in several pieces, as lb-agent embeds it.
+pub fn jumbo_object() -> PathBuf {
+    target().join("bpf/jumbo.bpf.o")
+}
+
 /// The program that backends run, as lb-agent embeds it.
 pub fn decap_object() -> PathBuf {
     target().join("bpf/decap.bpf.o")

@@ -105,10 +105,10 @@ impl Agent {
         self.find_hops(&config)
             .await
             .map_err(|error| Refusal::wrong(format!("{error:#}")))?;
-        let added = self.interfaces.add(&self.dataplane, &config);
+        let added = self.interfaces.add(&self.dataplane, &config).await;
         changes.extend(added.map_err(|error| Refusal::wrong(format!("{error:#}")))?);
         self.interfaces
-            .look_up_modes(&config)
+            .look_closer(&config)
             .await
             .map_err(|error| Refusal::wrong(format!("{error:#}")))?;
         changes.extend(differences(&self.config, &config));

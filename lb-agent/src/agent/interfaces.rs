@@ -2,24 +2,25 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 
 use crate::{
     config::{Config, Interface, XdpMode},
     dataplane::{
+        frames::Frames,
         kernel::{Attached, Kernel, Mode, ifindex},
         pins,
     },
     lock::Lock,
-    neighbour::xdp_mode,
+    neighbour::Nic,
     snapshot::Held,
 };
 
 #[derive(Debug)]
 struct Claimed {
     ifindex: u32,
-    /// How the program runs there; empty until it was looked up.
-    mode: String,
+    /// What the kernel says of it since the program is there.
+    nic: Option<Nic>,
     _lock: Lock,
 }
 
@@ -60,20 +61,34 @@ impl Interfaces {
             interface.name.clone(),
             Claimed {
                 ifindex,
-                mode: String::new(),
+                nic: None,
                 _lock: lock,
             },
         );
         Ok(true)
     }
 
+    /// The frames that the configured interfaces need.
+    ///
+    /// # Errors
+    /// Where netlink does not answer.
+    pub async fn frames(&self, config: &Config) -> Result<Frames> {
+        let mut mtus = Vec::new();
+        for interface in &config.interfaces {
+            let nic = look(&interface.name).await?;
+            mtus.extend(nic.native_mtu(interface.xdp));
+        }
+        Ok(Frames::for_mtus(mtus))
+    }
+
     /// Puts the program on every configured interface: anew, or in the place of an earlier agent's.
     ///
     /// # Errors
     /// At the first interface that cannot have it.
-    pub fn attach(&self, kernel: &Kernel, config: &Config) -> Result<()> {
+    pub async fn attach(&self, kernel: &Kernel, config: &Config) -> Result<()> {
         for interface in &config.interfaces {
-            tell(&interface.name, kernel.attach(&self.pin_dir, interface)?);
+            let attached = self.put(kernel, interface).await?;
+            tell(&interface.name, attached);
         }
         Ok(())
     }
@@ -82,10 +97,10 @@ impl Interfaces {
     ///
     /// # Errors
     /// At the first that cannot have it.
-    pub fn add(&mut self, kernel: &Kernel, config: &Config) -> Result<Vec<String>> {
+    pub async fn add(&mut self, kernel: &Kernel, config: &Config) -> Result<Vec<String>> {
         let mut added = Vec::new();
         for interface in &config.interfaces {
-            match self.add_one(kernel, interface) {
+            match self.add_one(kernel, interface).await {
                 Ok(false) => {}
                 Ok(true) => added.push(interface.name.as_str()),
                 Err(error) => {
@@ -101,11 +116,11 @@ impl Interfaces {
     }
 
     /// Whether it is new.
-    fn add_one(&mut self, kernel: &Kernel, interface: &Interface) -> Result<bool> {
+    async fn add_one(&mut self, kernel: &Kernel, interface: &Interface) -> Result<bool> {
         if !self.hold(interface)? {
             return Ok(false);
         }
-        match kernel.attach(&self.pin_dir, interface) {
+        match self.put(kernel, interface).await {
             Ok(attached) => tell(&interface.name, attached),
             Err(error) => {
                 self.held.remove(&interface.name);
@@ -113,6 +128,11 @@ impl Interfaces {
             }
         }
         Ok(true)
+    }
+
+    async fn put(&self, kernel: &Kernel, interface: &Interface) -> Result<Attached> {
+        let nic = look(&interface.name).await?;
+        kernel.attach(&self.pin_dir, interface, &nic)
     }
 
     fn take_back(&mut self, names: &[&str]) {
@@ -127,7 +147,7 @@ impl Interfaces {
 
     /// Puts the program on interfaces that were made anew under the same name since the last look, and gives what
     /// stands against it. An interface that is missing is waited for.
-    pub fn follow(&mut self, kernel: &Kernel, config: &Config) -> Vec<anyhow::Error> {
+    pub async fn follow(&mut self, kernel: &Kernel, config: &Config) -> Vec<anyhow::Error> {
         let anew: Vec<&Interface> = config
             .interfaces
             .iter()
@@ -141,9 +161,10 @@ impl Interfaces {
             .collect();
         let mut problems = Vec::new();
         for interface in anew {
-            let attached = self
-                .hold(interface)
-                .and_then(|_| kernel.attach(&self.pin_dir, interface));
+            let attached = match self.hold(interface) {
+                Ok(_) => self.put(kernel, interface).await,
+                Err(error) => Err(error),
+            };
             match attached {
                 Ok(attached) => tell(&interface.name, attached),
                 Err(error) => {
@@ -184,32 +205,38 @@ impl Interfaces {
             .map(|(name, claimed)| Held {
                 name: name.clone(),
                 ifindex: claimed.ifindex,
-                mode: claimed.mode.clone(),
+                nic: claimed.nic.clone(),
             })
             .collect()
     }
 
-    /// Asks the kernel how the program runs on each interface, and warns where that is not as configured: the link of
-    /// an earlier agent keeps its mode.
+    /// Asks the kernel how the program runs on each interface, and says what an interface cannot do. Some drivers can
+    /// more once they have a program. Warns where the mode is not as configured: the link of an earlier agent keeps it.
     ///
     /// # Errors
     /// Where netlink does not answer.
-    pub async fn look_up_modes(&mut self, config: &Config) -> Result<()> {
+    pub async fn look_closer(&mut self, config: &Config) -> Result<()> {
         for interface in &config.interfaces {
             let Some(claimed) = self.held.get_mut(&interface.name) else {
                 continue;
             };
-            claimed.mode = xdp_mode(claimed.ifindex).await?;
+            let nic = Nic::look(claimed.ifindex).await?;
+            if claimed.nic.as_ref() != Some(&nic) {
+                for lack in nic.lacks() {
+                    tracing::info!("{} (driver {}): {lack}", interface.name, nic.driver);
+                }
+            }
+            let mode = nic.mode.clone();
+            claimed.nic = Some(nic);
             let wanted = match interface.xdp {
                 XdpMode::Auto => continue,
                 XdpMode::Native => Mode::Native.to_string(),
                 XdpMode::Generic => Mode::Generic.to_string(),
             };
-            if claimed.mode != wanted {
+            if mode != wanted {
                 tracing::warn!(
-                    "{}: XDP stays {}, not {wanted}: `xdp` takes effect after `lb detach`",
-                    interface.name,
-                    claimed.mode
+                    "{}: XDP stays {mode}, not {wanted}: `xdp` takes effect after `lb detach`",
+                    interface.name
                 );
             }
         }
@@ -217,9 +244,18 @@ impl Interfaces {
     }
 }
 
+async fn look(name: &str) -> Result<Nic> {
+    Nic::look(ifindex(name)?)
+        .await
+        .with_context(|| format!("cannot look up {name}"))
+}
+
 fn tell(name: &str, attached: Attached) {
     match attached {
         Attached::Anew(mode) => tracing::info!("{name}: attached, {mode} XDP"),
         Attached::Replaced => tracing::info!("{name}: took the place of the earlier program"),
+        Attached::Exchanged(mode) => tracing::info!(
+            "{name}: attached, {mode} XDP, after the earlier program was taken off: the MTUs ask for the other object"
+        ),
     }
 }

@@ -24,6 +24,7 @@ use crate::{
     dataplane::{
         Dataplane as _, bpffs,
         kernel::{Found, Kernel, Loaded, Options, PacketLog},
+        pins,
     },
     event::Event,
     failover::State,
@@ -69,14 +70,16 @@ async fn start(
         None => None,
     };
     let interfaces = Interfaces::claim(&config)?;
+    let frames = interfaces.frames(&config).await?;
     bpffs::ensure(&config.agent.pin_dir)?;
-    let pins = Lock::pins(&config.agent.pin_dir)?;
+    let pins_lock = Lock::pins(&config.agent.pin_dir)?;
     let Loaded {
         kernel,
         found,
         packet_log: log,
     } = Kernel::load(Options {
         pin_dir: &config.agent.pin_dir,
+        frames,
         flows: config.agent.flows,
         packet_log: config.agent.packet_log,
         seed: config.agent.seed.as_deref().map(seed),
@@ -125,15 +128,19 @@ async fn start(
         snapshot: watch::Sender::new(Arc::new(Snapshot::default())),
         started: (Instant::now(), jiff::Timestamp::now()),
         config,
-        _pins: pins,
+        _pins: pins_lock,
     };
     agent.reconcile().context("cannot write the maps")?;
-    agent.interfaces.attach(&agent.dataplane, &agent.config)?;
-    agent.interfaces.look_up_modes(&agent.config).await?;
+    agent
+        .interfaces
+        .attach(&agent.dataplane, &agent.config)
+        .await?;
+    agent.interfaces.look_closer(&agent.config).await?;
     agent.publish();
     for removed in agent.interfaces.remove_others(&agent.config)? {
         tracing::info!("{removed}");
     }
+    pins::remove_stages(&agent.config.agent.pin_dir, frames.other())?;
 
     let (found, fresh) = mpsc::channel::<Network>(1);
     tokio::spawn(resolver.watch(changes, wanted, doubted, found));
@@ -158,7 +165,10 @@ async fn start(
             .interfaces
             .held()
             .iter()
-            .map(|held| format!("{} ({})", held.name, held.mode))
+            .map(|held| {
+                let mode = held.nic.as_ref().map_or("none", |nic| nic.mode.as_str());
+                format!("{} ({mode})", held.name)
+            })
             .collect::<Vec<_>>()
             .join(", "),
         agent.config.agent.api.display()

@@ -83,6 +83,12 @@ pub struct InterfaceStatus {
     pub ifindex: u32,
     /// `native` or `generic`.
     pub mode: String,
+    /// Name of its driver, or of its kind where it is made of software.
+    pub driver: String,
+    /// Longest IP packet it takes, in bytes.
+    pub mtu: u32,
+    /// What it cannot do, a sentence each for people.
+    pub lacks: Vec<String>,
 }
 
 /// Size and use of the flow table.

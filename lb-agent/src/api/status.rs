@@ -15,7 +15,7 @@ use crate::{
     config::{self, Config},
     dataplane::{Dataplane as _, kernel::Kernel},
     health::Health,
-    neighbour::mac,
+    neighbour::{Nic, mac},
     observed::{Live, live},
     reconcile::target::{BackendView, Obstacle, ServiceView},
     snapshot::{Evidence, Snapshot},
@@ -95,10 +95,16 @@ fn interfaces(snapshot: &Snapshot, config: &Config) -> Vec<InterfaceStatus> {
                 .iter()
                 .any(|interface| interface.name == held.name)
         })
-        .map(|held| InterfaceStatus {
-            name: held.name.clone(),
-            ifindex: held.ifindex,
-            mode: held.mode.clone(),
+        .map(|held| {
+            let nic = held.nic.as_ref();
+            InterfaceStatus {
+                name: held.name.clone(),
+                ifindex: held.ifindex,
+                mode: nic.map_or_else(String::new, |nic| nic.mode.clone()),
+                driver: nic.map_or_else(String::new, |nic| nic.driver.clone()),
+                mtu: nic.map_or(0, |nic| nic.mtu),
+                lacks: nic.map_or_else(Vec::new, Nic::lacks),
+            }
         })
         .collect()
 }

@@ -79,6 +79,12 @@ fn text(answer: &Answer) -> String {
         answer.flow_table.live,
         answer.flow_table.capacity
     );
+    for interface in &answer.interfaces {
+        for lack in &interface.lacks {
+            let (name, driver) = (&interface.name, &interface.driver);
+            text.push_str(&format!("{name} (driver {driver}): {lack}\n"));
+        }
+    }
     for service in &answer.services {
         text.push_str(&format!("\n{}\n", heading(service)));
         let header = [

@@ -30,7 +30,7 @@ use rustix::{
 pub use attach::{Attached, Mode, ifindex};
 pub use load::{Found, Loaded, Options, PacketLog};
 
-use super::{BackendCount, Dataplane, DryRun, mapped::Mapped};
+use super::{BackendCount, Dataplane, DryRun, frames::Frames, mapped::Mapped};
 use crate::api::model::Count;
 
 /// The loaded object, its maps in memory.
@@ -41,9 +41,16 @@ pub struct Kernel {
     events: Mutex<PerCpuArray<MapData, u64>>,
     // One dry run at a time: its outcome lies in one map entry.
     ebpf: Mutex<Ebpf>,
-    // Open as long as this process runs: the kernel empties a map of programs that nobody has open or pinned.
-    _stages: ProgramArray<MapData>,
+    frames: Frames,
+    stages: Stages,
     cpus: usize,
+}
+
+/// The map of programs by which the stages call each other.
+struct Stages {
+    id: u32,
+    // Open as long as this process runs: the kernel empties a map of programs that nobody has open or pinned.
+    _map: ProgramArray<MapData>,
 }
 
 /// Time in which every packet that is under way has left.

@@ -9,6 +9,8 @@ use anyhow::{Context as _, Result};
 use aya::programs::links::PinnedLink;
 use lb_common::{Map, maps};
 
+use super::frames::Frames;
+
 const LINK: &str = "link-";
 
 /// Names of all maps that are pinned.
@@ -18,6 +20,7 @@ pub fn maps() -> impl Iterator<Item = &'static str> {
         maps::BACKEND_COUNTERS,
         maps::EVENTS,
         maps::STAGES,
+        maps::STAGES_JUMBO,
         maps::HANDOVER,
         maps::RATE,
     ])
@@ -74,6 +77,20 @@ pub fn remove_all(dir: &Path) -> Result<Vec<String>> {
         }
     }
     Ok(removed)
+}
+
+/// Removes the map of programs of this kind, if it is pinned: for when no interface has them any more.
+///
+/// # Errors
+/// Where the pin cannot be removed.
+pub fn remove_stages(dir: &Path, frames: Frames) -> Result<()> {
+    let pin = dir.join(frames.stages());
+    match fs::remove_file(&pin) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot remove {}", pin.display()))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Removes the link on one interface and says so.

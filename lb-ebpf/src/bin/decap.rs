@@ -18,21 +18,21 @@ use lb_common::{
     counters::PacketsBytes,
     decap::{COUNTERS_ENTRIES, Reason, Settings},
 };
-use lb_ebpf::{bpf::XdpPacket, decap::decapsulate, packet::Packet as _};
+use lb_ebpf::{bpf::JumboPacket, decap::decapsulate, packet::Packet as _};
 
 #[map(name = "DECAP_SETTINGS")]
 static SETTINGS: Array<Settings> = Array::with_max_entries(1, 0);
 #[map(name = "DECAP_COUNTERS")]
 static COUNTERS: PerCpuArray<PacketsBytes> = PerCpuArray::with_max_entries(COUNTERS_ENTRIES, 0);
 
-/// Takes packets out of tunnels.
-#[xdp]
+/// Takes packets out of tunnels, jumbo frames too.
+#[xdp(frags)]
 pub fn lb_decap(context: XdpContext) -> u32 {
     // The agent writes the settings before it attaches the program and never after: a shared reference is true.
     let Some(settings) = SETTINGS.get(0) else {
         return xdp_action::XDP_PASS;
     };
-    let mut packet = XdpPacket::new(&context);
+    let mut packet = JumboPacket::new(&context);
     let bytes = packet.len() as u64;
     let reason = decapsulate(&mut packet, settings);
     count(reason, bytes);

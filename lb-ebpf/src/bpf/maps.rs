@@ -12,13 +12,12 @@ use aya_ebpf::{
     bindings::BPF_F_MMAPABLE,
     helpers::generated::bpf_jiffies64,
     macros::map,
-    maps::{Array, PerCpuArray, ProgramArray},
+    maps::{Array, PerCpuArray},
     programs::XdpContext,
 };
 use lb_common::{
     Address, Backend, BackendNote, Bound, Control, Cursor, Event, Explained, Flow, FlowTag,
     Handover, Link, ListenerBucket, Load, Map, Pattern, Reason, RingChunk, Service, ServiceNote,
-    Stage,
     counters::{self, BackendCounts, PacketsBytes},
     flow::{self, FlowTags},
     maps::{COUNTERS_ENTRIES, DEFAULT_FLOW_BUCKETS, EVENTS_ENTRIES, MAX_BACKENDS},
@@ -74,9 +73,6 @@ static LINKS: Array<Link> = Array::with_max_entries(entries(Map::Links), MMAPABL
 static BOUNDS: Array<Bound> = Array::with_max_entries(entries(Map::Bounds), MMAPABLE);
 #[map(name = "LB_LOADS")]
 static LOADS: Array<Load> = Array::with_max_entries(entries(Map::Loads), MMAPABLE);
-/// The stages' programs: those that forward, then those of a dry run.
-#[map(name = "LB_STAGES")]
-static STAGES: ProgramArray = ProgramArray::with_max_entries(2 * Stage::COUNT, 0);
 #[map(name = "LB_HANDOVER")]
 static HANDOVER: PerCpuArray<Handover> = PerCpuArray::with_max_entries(1, 0);
 /// Tick at which this tenth of a second began, ICMP messages since.
@@ -123,14 +119,6 @@ pub fn explain(outcome: &Outcome, ingress: u32, now: u32) {
         // loaded; the agent runs one dry run at a time.
         unsafe { explained.write(value) };
     }
-}
-
-/// Hands the packet on to the program of `stage`, which never returns; or returns where that is not loaded.
-#[inline(always)]
-pub fn call<const DRY: bool>(context: &XdpContext, stage: Stage) {
-    let index = stage as u32 + if DRY { Stage::COUNT } else { 0 };
-    // SAFETY: the context is the one the kernel gave this run.
-    let _ = unsafe { STAGES.tail_call(context, index) };
 }
 
 #[inline(always)]

@@ -21,7 +21,9 @@ pub fn begin<T: Tables>(tables: &T, trail: &mut Trail) -> Result<Outcome, Turn> 
     trail.service = packet.service;
     let inconsistent = Turn::drop(Reason::Inconsistent);
     let control = tables.control().ok_or(inconsistent)?;
-    let service = tables.service(packet.service).ok_or(inconsistent)?;
+    let mut service = tables.service(packet.service).ok_or(inconsistent)?;
+    // Else what follows the choice is proved once more for each scheduler.
+    service.scheduler = tables.opaque(service.scheduler);
     let number = match begin::begin(tables, &control, &service, &packet) {
         Begun::Chosen(number) => number,
         Begun::Denied => return Err(Turn::drop(Reason::Denied)),

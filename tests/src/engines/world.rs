@@ -13,6 +13,7 @@ use lb_agent::{
     config::Config,
     dataplane::{
         Dataplane as _,
+        frames::Frames,
         kernel::{Kernel, Loaded, Options},
         pins,
     },
@@ -110,11 +111,24 @@ impl World {
     /// # Errors
     /// Where the kernel refuses; this needs root.
     pub fn seeded(config: &Config, flows: u32, seed: Option<u64>) -> Result<Self> {
+        Self::with(config, flows, seed, Frames::Page)
+    }
+
+    /// As [`World::new`], with the programs that take jumbo frames, on links that do.
+    ///
+    /// # Errors
+    /// Where the kernel refuses; this needs root.
+    pub fn jumbo(config: &Config, flows: u32) -> Result<Self> {
+        Self::with(config, flows, None, Frames::Jumbo)
+    }
+
+    fn with(config: &Config, flows: u32, seed: Option<u64>, frames: Frames) -> Result<Self> {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let pin_dir = PathBuf::from(format!("/sys/fs/bpf/lb-engines-{}-{number}", process::id()));
         let Loaded { kernel, .. } = Kernel::load(Options {
             pin_dir: &pin_dir,
+            frames,
             flows,
             packet_log: false,
             seed,
@@ -143,12 +157,16 @@ impl World {
     /// Where a table is too small.
     pub fn reconcile(&mut self, config: &Config) -> Result<()> {
         let observed = observe(&*self.kernel);
+        let mtu = match self.kernel.frames() {
+            Frames::Page => 1500,
+            Frames::Jumbo => 9000,
+        };
         let inputs = Inputs {
             config,
             operator: &self.operator,
             health: &self.health,
-            hops: &hops(config),
-            links: &links(),
+            hops: &hops(config, mtu),
+            links: &links(mtu),
             nat_ports: 1024..=32_767,
             observed: &observed,
             live: Some(&live(&*self.kernel, self.kernel.now()?)),
@@ -183,6 +201,7 @@ impl World {
     pub fn second_kernel(&self) -> Result<Kernel> {
         let options = Options {
             pin_dir: &self.pin_dir,
+            frames: self.kernel.frames(),
             flows: self.buckets * WAYS,
             packet_log: false,
             seed: None,
@@ -218,7 +237,7 @@ impl Drop for World {
 }
 
 /// Every backend on a link of this host.
-fn hops(config: &Config) -> BTreeMap<IpAddr, Result<Hop, String>> {
+fn hops(config: &Config, mtu: u16) -> BTreeMap<IpAddr, Result<Hop, String>> {
     let backends = config.services.iter().flat_map(|service| &service.backends);
     backends
         .map(|backend| {
@@ -242,7 +261,7 @@ fn hops(config: &Config) -> BTreeMap<IpAddr, Result<Hop, String>> {
                     IpAddr::V4(_) => OWN,
                     IpAddr::V6(_) => OWN6,
                 }),
-                mtu: 1500,
+                mtu,
             };
             (backend.address, Ok(hop))
         })
@@ -251,7 +270,7 @@ fn hops(config: &Config) -> BTreeMap<IpAddr, Result<Hop, String>> {
 
 /// The interface that frames come by, without a VLAN, with one and with one inside another; and VLAN 400, as if that were
 /// on a bond and the interface a part of it.
-fn links() -> [Link; 4] {
+fn links(mtu: u16) -> [Link; 4] {
     [
         ([0, 0], INGRESS),
         ([100, 0], INGRESS),
@@ -265,7 +284,7 @@ fn links() -> [Link; 4] {
         device: "lo".into(),
         tags: tags.map(u16::to_be),
         mac: frames::OUR_MAC,
-        mtu: 1500,
+        mtu,
         addresses: vec![OWN, OWN6],
     })
 }

@@ -48,6 +48,8 @@ pub struct Layout {
     pub vip_on_lb: bool,
     /// Whether the balancer's kernel forwards.
     pub ip_forward: bool,
+    /// MTU of every interface, in bytes.
+    pub mtu: u32,
     /// How long to wait for another process that has a lab with the same prefix.
     pub patience: Duration,
 }
@@ -81,6 +83,7 @@ impl Default for Layout {
             vips: vec![WEB_V4.into(), WEB_V6.into(), DB_V4.into(), DB_V6.into()],
             vip_on_lb: false,
             ip_forward: false,
+            mtu: 1500,
             patience: Duration::from_secs(60),
         }
     }
@@ -123,6 +126,12 @@ impl Layout {
             servers: Servers::Ordinary,
             ..self
         }
+    }
+
+    /// With room for jumbo frames on every interface.
+    #[must_use]
+    pub fn jumbo(self) -> Self {
+        Self { mtu: 9000, ..self }
     }
 
     /// The nodes that have addresses: `client`, `lb`, `router` where there is one, `be1` and so on.

@@ -4,6 +4,8 @@
 //! frames are counted as sent and stay in a ring that nobody is told of, until some ordinary packet comes along.
 //! GRO at the receiving end, which is enough for XDP_REDIRECT, is not enough for XDP_TX (the kernel's
 //! `veth_xdp_flush` asks for a program; measured on Linux 6.18).
+//!
+//! It takes frames in several pieces: else the balancer's end could not have an MTU above a page's.
 
 use anyhow::{Context as _, Result};
 use aya::{
@@ -55,7 +57,7 @@ const CODE: [u8; 16] = [
 /// aya loads object files only, and two instructions are not worth a compiler.
 fn object_file() -> Result<Vec<u8>> {
     let mut object = Object::new(BinaryFormat::Elf, Architecture::Bpf, Endianness::Little);
-    let section = object.add_section(Vec::new(), b"xdp".to_vec(), SectionKind::Text);
+    let section = object.add_section(Vec::new(), b"xdp.frags".to_vec(), SectionKind::Text);
     object.append_section_data(section, &CODE, 8);
     object.add_symbol(Symbol {
         name: NAME.into(),

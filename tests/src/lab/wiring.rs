@@ -72,9 +72,10 @@ struct Cable {
 
 impl Cable {
     fn lay(&self, lab: &Lab) -> Result<()> {
+        let mtu = lab.layout().mtu;
         let Self { near, far } = self;
         let line = format!(
-            "link add {} address {} type veth peer name {} address {} netns {}",
+            "link add {} mtu {mtu} address {} type veth peer name {} mtu {mtu} address {} netns {}",
             near.device,
             colons(near.mac()),
             far.device,

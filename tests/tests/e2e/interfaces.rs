@@ -44,6 +44,48 @@ fn auto_is_generic_with_a_warning_where_it_cannot() {
 }
 
 #[test]
+fn what_an_interface_cannot_do_is_told() {
+    let scene = on_a_bridge("auto");
+    let lack = "no XDP in the driver: packets take the generic mode, several times slower";
+    let said = format!("br9 (driver bridge): {lack}");
+    scene.logged(&said).unwrap();
+    let shown = scene.agent.lb_ok(["status"]).unwrap();
+    assert!(shown.contains(&said), "{shown}");
+
+    // A veth sends nothing of others as long as nothing at its other end listens.
+    for line in [
+        "link add eth8 type veth peer name eth9",
+        "link set eth8 up",
+        "link set eth9 up",
+    ] {
+        scene.ip("lb", line).unwrap();
+    }
+    let config = std::fs::read_to_string(scene.agent.config()).unwrap();
+    let more = format!("{config}\n[[interface]]\nname = \"eth8\"\n");
+    scene.agent.write_config(&more).unwrap();
+    scene.agent.lb_ok(["reload"]).unwrap();
+    let status = scene.agent.status().unwrap();
+    let lacks = status.interfaces.iter().map(|interface| {
+        (
+            interface.name.as_str(),
+            interface.driver.as_str(),
+            interface.lacks.join("; "),
+        )
+    });
+    assert_eq!(
+        lacks.collect::<Vec<_>>(),
+        [
+            ("br9", "bridge", lack.to_owned()),
+            (
+                "eth8",
+                "veth",
+                "cannot send what another interface received (no ndo_xmit)".to_owned()
+            ),
+        ]
+    );
+}
+
+#[test]
 fn native_insists() {
     let scene = Scene::prepare("native", Layout::one_arm(2), &services()).unwrap();
     bridge(&scene);

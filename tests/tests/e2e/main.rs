@@ -19,6 +19,7 @@ mod full_table;
 mod guests;
 mod help;
 mod interfaces;
+mod jumbo;
 mod modes;
 mod nat;
 mod next_hops;

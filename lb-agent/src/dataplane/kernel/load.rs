@@ -20,11 +20,12 @@ use rustix::{
     time::{ClockId, clock_getres},
 };
 
-use super::{Kernel, program};
-use crate::dataplane::{bpffs, mapped::Mapped, pins};
+use super::{Kernel, Stages, program};
+use crate::dataplane::{bpffs, frames::Frames, mapped::Mapped, pins};
 
-/// The BPF object of this build.
+/// The BPF objects of this build.
 static OBJECT: &[u8] = include_bytes_aligned!(env!("LB_BPF_OBJECT"));
+static JUMBO_OBJECT: &[u8] = include_bytes_aligned!(env!("LB_JUMBO_OBJECT"));
 
 /// aya-log's level that keeps every line out, and the one that lets all in.
 const LOG_NOTHING: u8 = 0;
@@ -35,6 +36,8 @@ const LOG_ALL: u8 = 5;
 pub struct Options<'a> {
     /// Where maps and links are pinned.
     pub pin_dir: &'a Path,
+    /// Frames that the programs must take.
+    pub frames: Frames,
     /// Flows the flow table should hold; rounded up to a power of two.
     pub flows: u32,
     /// Whether rare packet events are logged.
@@ -91,7 +94,7 @@ impl Kernel {
                 format!("the kernel refuses program {name}: this needs Linux 6.1 or newer and root (CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON)")
             })?;
         }
-        let stages = stages(&mut ebpf)?;
+        let stages = stages(&mut ebpf, options.frames)?;
         let mut mapped = Vec::new();
         for map in Map::ALL {
             let words = map.entries(buckets) as usize * map.value_bytes() / 8;
@@ -116,7 +119,8 @@ impl Kernel {
             backend_counters: Mutex::new(backend_counters),
             events: Mutex::new(events),
             ebpf: Mutex::new(ebpf),
-            _stages: stages,
+            frames: options.frames,
+            stages,
             cpus: nr_cpus().map_err(|(path, error)| anyhow::anyhow!("{path}: {error}"))?,
         };
         let found = if pinned.is_some() {
@@ -162,8 +166,13 @@ fn programs() -> impl Iterator<Item = (Stage, bool)> {
 
 /// Puts every stage's program where the others find it. An earlier agent's programs, which may be running, find the new
 /// ones from now on: a build whose stages do not fit together has another layout number.
-fn stages(ebpf: &mut Ebpf) -> Result<ProgramArray<MapData>> {
-    let mut stages: ProgramArray<MapData> = take(ebpf, maps::STAGES)?
+fn stages(ebpf: &mut Ebpf, frames: Frames) -> Result<Stages> {
+    let map = take(ebpf, frames.stages())?;
+    let id = match &map {
+        aya::maps::Map::ProgramArray(data) => data.info()?.id(),
+        _ => bail!("map {} holds no programs", frames.stages()),
+    };
+    let mut stages: ProgramArray<MapData> = map
         .try_into()
         .context("the map of stages is not as this build expects")?;
     for (stage, dry_run) in programs() {
@@ -173,7 +182,7 @@ fn stages(ebpf: &mut Ebpf) -> Result<ProgramArray<MapData>> {
             .set(index, &fd, 0)
             .with_context(|| format!("cannot place {}", stage.program(dry_run)))?;
     }
-    Ok(stages)
+    Ok(Stages { id, _map: stages })
 }
 
 /// A number that nobody outside can guess.
@@ -238,7 +247,11 @@ fn open(options: Options<'_>, buckets: u32) -> Result<Ebpf> {
     for name in pins::maps() {
         loader.map_pin_path(name, options.pin_dir.join(name));
     }
-    loader.load(OBJECT).with_context(|| {
+    let object = match options.frames {
+        Frames::Page => OBJECT,
+        Frames::Jumbo => JUMBO_OBJECT,
+    };
+    loader.load(object).with_context(|| {
         format!(
             "cannot load the BPF object with maps in {}: this needs root (CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON) and a kernel with BPF",
             options.pin_dir.display()

@@ -5,6 +5,7 @@ use std::{path::Path, time::Instant};
 use anyhow::{Context as _, Result};
 use aya::programs::loaded_programs;
 use lb_agent::dataplane::{
+    frames::Frames,
     kernel::{Kernel, Options},
     pins,
 };
@@ -12,11 +13,18 @@ use lb_common::Stage;
 
 const PIN_DIR: &str = "/sys/fs/bpf/lb-guest";
 
-/// Loads the object as the agent does, over new maps.
+/// Loads each object as the agent does, over new maps.
 pub fn load() -> Result<String> {
+    let page = load_for(Frames::Page)?;
+    let jumbo = load_for(Frames::Jumbo)?;
+    Ok(format!("{page}; for jumbo frames: {jumbo}"))
+}
+
+fn load_for(frames: Frames) -> Result<String> {
     let start = Instant::now();
     let loaded = Kernel::load(Options {
         pin_dir: Path::new(PIN_DIR),
+        frames,
         flows: 65_536,
         packet_log: false,
         seed: None,
