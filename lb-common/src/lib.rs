@@ -44,7 +44,7 @@ pub use service::{Cursor, Ring, RingChunk, Service};
 pub use stage::{Handover, Stage};
 
 /// Number of the layout of every map. An agent that meets pinned maps with another number must not write them.
-pub const ABI_VERSION: u32 = 2;
+pub const ABI_VERSION: u32 = 3;
 
 /// IANA protocol number of TCP (RFC 9293).
 pub const TCP: u8 = 6;

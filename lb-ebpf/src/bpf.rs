@@ -1,6 +1,7 @@
 //! The two doors, over XDP and BPF maps, and the entry points. All `unsafe` of the crate is below this module.
 
 mod entry;
+mod flows;
 mod jumbo;
 mod maps;
 mod packet;

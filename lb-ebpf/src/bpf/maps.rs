@@ -19,12 +19,11 @@ use lb_common::{
     Address, Backend, BackendNote, Bound, Control, Cursor, Event, Explained, Flow, FlowTag,
     Handover, Link, ListenerBucket, Load, Map, Pattern, Reason, RingChunk, Service, ServiceNote,
     counters::{self, BackendCounts, PacketsBytes},
-    flow::{self, FlowTags},
     maps::{COUNTERS_ENTRIES, DEFAULT_FLOW_BUCKETS, EVENTS_ENTRIES, MAX_BACKENDS},
     service::CHUNK,
 };
 
-use super::route::route;
+use super::{flows, route::route};
 use crate::{
     forward::front::Way,
     select::bind,
@@ -51,10 +50,6 @@ static CURSORS: Array<Cursor> = Array::with_max_entries(entries(Map::Cursors), M
 static RING: Array<RingChunk> = Array::with_max_entries(entries(Map::Ring), MMAPABLE);
 #[map(name = "LB_BACKENDS")]
 static BACKENDS: Array<Backend> = Array::with_max_entries(entries(Map::Backends), MMAPABLE);
-#[map(name = "LB_FLOW_TAGS")]
-static FLOW_TAGS: Array<FlowTags> = Array::with_max_entries(entries(Map::FlowTags), MMAPABLE);
-#[map(name = "LB_FLOWS")]
-static FLOWS: Array<Flow> = Array::with_max_entries(entries(Map::Flows), MMAPABLE);
 #[map(name = "LB_SVC_NOTES")]
 static SERVICE_NOTES: Array<ServiceNote> =
     Array::with_max_entries(entries(Map::ServiceNotes), MMAPABLE);
@@ -220,25 +215,25 @@ impl<const DRY: bool> Tables for KernelTables<'_, DRY> {
 
     #[inline(always)]
     fn tagged(&self, bucket: u32, tag: u32) -> u32 {
-        ways(bucket, |word| is_zero(u64::from(word as u32 ^ tag)))
+        flows::ways(bucket, |word| flows::is_zero(u64::from(word as u32 ^ tag)))
     }
 
     #[inline(always)]
     fn free(&self, bucket: u32) -> u32 {
         // A tag that is claimed has its lower half empty, too.
-        ways(bucket, |word| is_zero(word | word >> 32))
+        flows::ways(bucket, |word| flows::is_zero(word | word >> 32))
     }
 
     #[inline(always)]
     fn tag(&self, bucket: u32, way: u32) -> Option<FlowTag> {
-        let tag = tag(bucket, way)?;
+        let tag = flows::tag(bucket, way)?;
         // SAFETY: `tag` points to one aligned word of the map, valid while the program runs.
         Some(FlowTag(unsafe { ptr::read_volatile(tag) }))
     }
 
     #[inline(always)]
     fn claim(&self, bucket: u32, way: u32, seen: FlowTag) -> bool {
-        let Some(tag) = tag(bucket, way) else {
+        let Some(tag) = flows::tag(bucket, way) else {
             return false;
         };
         // SAFETY: `tag` points to one aligned word of the map, valid while the program runs.
@@ -254,7 +249,7 @@ impl<const DRY: bool> Tables for KernelTables<'_, DRY> {
 
     #[inline(always)]
     fn publish(&self, bucket: u32, way: u32, published: FlowTag) {
-        if let Some(tag) = tag(bucket, way) {
+        if let Some(tag) = flows::tag(bucket, way) {
             // SAFETY: as in `claim`; this CPU holds the claim, so nobody else writes the word. An exchange and not a
             // store, because what this CPU reads next must not be older than what others now see (`bind`).
             let _ = unsafe { atomic_xchg::<u64, { AtomicOrdering::SeqCst }>(tag, published.0) };
@@ -263,12 +258,14 @@ impl<const DRY: bool> Tables for KernelTables<'_, DRY> {
 
     #[inline(always)]
     fn flow(&self, bucket: u32, way: u32) -> Option<Flow> {
-        copy(&FLOWS, index(bucket, way))
+        let entry = flows::entry(bucket, way)?;
+        // SAFETY: as in `copy`.
+        Some(unsafe { entry.read() })
     }
 
     #[inline(always)]
     fn set_flow(&self, bucket: u32, way: u32, flow: &Flow) {
-        if let Some(entry) = FLOWS.get_ptr_mut(index(bucket, way)) {
+        if let Some(entry) = flows::entry(bucket, way) {
             // SAFETY: the pointer is to an element of the map, valid while the program runs; the caller holds
             // the claim on this way.
             unsafe { entry.write(*flow) };
@@ -277,12 +274,12 @@ impl<const DRY: bool> Tables for KernelTables<'_, DRY> {
 
     #[inline(always)]
     fn set_seen(&self, bucket: u32, way: u32, seen: u32) {
-        set_word(bucket, way, offset_of!(Flow, seen), seen);
+        flows::set_word(bucket, way, offset_of!(Flow, seen), seen);
     }
 
     #[inline(always)]
     fn set_state(&self, bucket: u32, way: u32, state: u8) {
-        if let Some(entry) = FLOWS.get_ptr_mut(index(bucket, way)) {
+        if let Some(entry) = flows::entry(bucket, way) {
             let field = entry.cast::<u8>().wrapping_add(offset_of!(Flow, state));
             // SAFETY: as in `set_word`.
             unsafe { ptr::write_volatile(field, state) };
@@ -291,7 +288,7 @@ impl<const DRY: bool> Tables for KernelTables<'_, DRY> {
 
     #[inline(always)]
     fn set_twin(&self, bucket: u32, way: u32, twin: u32) {
-        set_word(bucket, way, offset_of!(Flow, twin), twin);
+        flows::set_word(bucket, way, offset_of!(Flow, twin), twin);
     }
 
     #[inline(always)]
@@ -414,78 +411,11 @@ impl<const DRY: bool> Tables for KernelTables<'_, DRY> {
     }
 }
 
-/// The ways of a bucket of whose tags `is` says 1 and not 0.
-#[inline(always)]
-fn ways(bucket: u32, is: impl Fn(u64) -> u64) -> u32 {
-    let Some(tags) = FLOW_TAGS.get_ptr(bucket) else {
-        return 0;
-    };
-    let tags = tags.cast::<u64>();
-    let mut ways = 0;
-    let mut way = 0;
-    while way < flow::WAYS {
-        // SAFETY: `way` is below the number of tags of a bucket; each is one aligned word, read whole.
-        let word = unsafe { ptr::read_volatile(tags.add(way as usize)) };
-        ways |= is(word) << way;
-        way += 1;
-    }
-    ways as u32
-}
-
-/// 1 if the lower half of `word` is 0, else 0; without a branch, of which the verifier would follow both ways for each of
-/// a bucket's tags.
-#[inline(always)]
-fn is_zero(word: u64) -> u64 {
-    let mut word = word & 0xffff_ffff;
-    // SAFETY: arithmetic on a register: only 0 less 1 has its highest bit set.
-    unsafe {
-        asm!(
-            "{word} += -1",
-            "{word} >>= 63",
-            word = inlateout(reg) word,
-            options(nostack, nomem, pure),
-        );
-    }
-    word
-}
-
-#[inline(always)]
-fn index(bucket: u32, way: u32) -> u32 {
-    bucket.wrapping_mul(flow::WAYS).wrapping_add(way)
-}
-
-#[inline(always)]
-fn tag(bucket: u32, way: u32) -> Option<*mut u64> {
-    let tags = FLOW_TAGS.get_ptr_mut(bucket)?;
-    let mut way = way as usize;
-    // SAFETY: a mask, which the compiler must not leave out because it knows better: older verifiers do not follow the
-    // arithmetic that made the number.
-    unsafe {
-        asm!(
-            "{way} &= {most}",
-            way = inlateout(reg) way,
-            most = const flow::WAYS - 1,
-            options(nostack, nomem, pure),
-        );
-    }
-    Some(tags.cast::<u64>().wrapping_add(way))
-}
-
 #[inline(always)]
 fn add_load(number: u16, offset: usize) {
     if let Some(load) = LOADS.get_ptr_mut(u32::from(number)) {
         let field = load.cast::<u8>().wrapping_add(offset).cast::<u64>();
         // SAFETY: the field is an aligned word of the element, which is valid while the program runs.
         let _ = unsafe { atomic_xadd::<u64, u64, { AtomicOrdering::Relaxed }>(field, 1) };
-    }
-}
-
-#[inline(always)]
-fn set_word(bucket: u32, way: u32, offset: usize, value: u32) {
-    if let Some(entry) = FLOWS.get_ptr_mut(index(bucket, way)) {
-        let field = entry.cast::<u8>().wrapping_add(offset).cast::<u32>();
-        // SAFETY: `offset` is that of a `u32` field of the element, which is aligned to 8 bytes and valid while the
-        // program runs.
-        unsafe { ptr::write_volatile(field, value) };
     }
 }

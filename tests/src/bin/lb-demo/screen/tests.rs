@@ -86,7 +86,7 @@ fn status(new_flows: u64) -> Status {
     };
     serde_json::from_value(json!({
         "version": "0.1.0", "pid": 42, "config": "lb.toml", "started": "2026-01-01T00:00:00Z",
-        "interfaces": [{ "name": "eth0", "ifindex": 2, "mode": "native" }],
+        "interfaces": [{ "name": "eth0", "ifindex": 2, "mode": "native", "driver": "veth", "mtu": 1500, "lacks": [] }],
         "services": [
             service("web", "active", [
                 backend("web-1", 100, false, "up", 0.77, "active"),
