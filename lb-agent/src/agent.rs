@@ -27,6 +27,7 @@ use crate::{
     config::Config,
     dataplane::{Dataplane as _, kernel::Kernel},
     event::{Command, Event},
+    exhaustion::Exhaustion,
     failover::State,
     health::{Health, Transition, probe::Failure},
     loads,
@@ -55,6 +56,7 @@ pub struct Agent {
     probes: Probes,
     network: Network,
     failover: BTreeMap<String, State>,
+    exhaustion: Exhaustion,
     target: Target,
     dataplane: Arc<Kernel>,
     interfaces: Interfaces,
@@ -152,6 +154,10 @@ impl Agent {
             tracing::error!("cannot count flows: {error:#}");
         }
         let now = self.now_ms();
+        let views = &self.target.views;
+        if let Err(error) = self.exhaustion.tell(&*self.dataplane, views, now) {
+            tracing::error!("cannot read the counters: {error:#}");
+        }
         let failback_due = self.config.services.iter().any(|service| {
             let state = self.failover.get(&service.name);
             state

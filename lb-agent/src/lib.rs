@@ -8,6 +8,7 @@ pub mod config;
 pub mod dataplane;
 pub mod decap;
 pub mod event;
+pub mod exhaustion;
 pub mod failover;
 pub mod health;
 pub mod listeners;

@@ -1,6 +1,7 @@
 //! Translated services: backends are ordinary hosts that know nothing of the service, and answer to the balancer.
 
 pub mod life;
+mod ports;
 mod route;
 mod sides;
 mod transfer;
