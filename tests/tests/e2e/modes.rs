@@ -11,9 +11,12 @@ use lb_tests::lab::{
     scene::{PROBE, Service, WEB},
 };
 
-use crate::{nat, tunnels::WAYS};
+use crate::{
+    nat::{self, transfer::megabytes},
+    tunnels::WAYS,
+};
 
-/// What each file has.
+/// Megabytes of a file.
 const MEGABYTES: u64 = 48;
 
 /// Longer than the second in which a flow was seen that the quick stage sends off.
@@ -61,7 +64,7 @@ fn services(lines: &[&str], families: Families) -> Vec<Service> {
 /// Files by TLS through connections of their own, past connections that say nothing for a while.
 fn carries(mode: &str, scene: &Scene) {
     let tls = Nginx::start_tls(&scene.lab, "be1", "tls-1").unwrap();
-    Download::prepare(&tls.big(), MEGABYTES << 20).unwrap();
+    Download::prepare(&tls.big(), megabytes(MEGABYTES) << 20).unwrap();
     let sent = file_hash(&tls.big()).unwrap();
     let mut idle = WEB.map(|address| Session::open(&scene.lab, address).unwrap());
     for session in &mut idle {

@@ -4,7 +4,7 @@ pub mod life;
 mod ports;
 mod route;
 mod sides;
-mod transfer;
+pub mod transfer;
 
 use std::net::{IpAddr, SocketAddr};
 

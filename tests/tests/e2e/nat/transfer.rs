@@ -11,12 +11,17 @@ use lb_tests::lab::{
 use super::{both, layouts};
 use crate::wire::upload;
 
-/// Megabytes of a download; `LB_TRANSFER_MB` names another number.
+/// Megabytes of a download.
 const MEGABYTES: u64 = 200;
+
+/// That many, unless `LB_TRANSFER_MB` names another number.
+pub fn megabytes(usually: u64) -> u64 {
+    env::var("LB_TRANSFER_MB").map_or(usually, |text| text.parse().unwrap())
+}
 
 #[test]
 fn a_large_file_arrives_as_it_was_sent() {
-    let megabytes = env::var("LB_TRANSFER_MB").map_or(MEGABYTES, |text| text.parse().unwrap());
+    let megabytes = megabytes(MEGABYTES);
     for layout in layouts() {
         let mut scene = Scene::start(layout, &both()).unwrap();
         // The first flow of each service goes to backend 1.
