@@ -2,13 +2,17 @@
 
 use std::{
     fs, io,
+    os::fd::OwnedFd,
     path::{Path, PathBuf},
     process::Command,
     time::Duration,
 };
 
 use anyhow::{Context as _, Result};
-use rustix::process::{Signal, kill_process};
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    process::{PidfdFlags, Signal, pidfd_open, pidfd_send_signal},
+};
 
 use super::{Namespace, namespace, tool, wait_until};
 
@@ -84,15 +88,27 @@ fn end_processes(namespace: &Namespace) -> Result<()> {
         "the end of the processes in network namespace {}",
         namespace.name()
     );
+    // A process on its way out is in no namespace any more and yet has not ended: these tell that it has.
+    let mut killed = Vec::new();
     wait_until(Duration::from_secs(5), &what, || {
         let processes = namespace.processes();
         for &process in &processes {
             // It may have ended since it was listed.
-            let _ = kill_process(process, Signal::KILL);
+            if let Ok(process) = pidfd_open(process, PidfdFlags::empty()) {
+                let _ = pidfd_send_signal(&process, Signal::KILL);
+                killed.push(process);
+            }
         }
-        processes.is_empty()
+        killed.retain(|process| !has_ended(process));
+        processes.is_empty() && killed.is_empty()
     })
     .map(drop)
+}
+
+/// Whether the process has ended, waited for or not: pidfd_open(2).
+fn has_ended(process: &OwnedFd) -> bool {
+    let mut wanted = [PollFd::new(process, PollFlags::IN)];
+    poll(&mut wanted, Some(&Timespec::default())).is_ok_and(|ready| ready == 1)
 }
 
 fn remove_directory(path: &Path) -> Result<()> {
