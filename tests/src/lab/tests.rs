@@ -77,11 +77,15 @@ fn what_a_killed_process_left_behind_is_removed() {
     let prefix = "lb-test-left";
     let lab = Lab::new(prefix).unwrap();
     let mut sleep = lab.spawn("be1", "sleep", ["1000"]).unwrap();
+    // It enters the namespace on its own, some time after it was started.
+    let be1 = lab.namespace("be1");
+    let is_inside = || !be1.processes().is_empty();
+    wait_until(Duration::from_secs(5), "a process inside", is_inside).unwrap();
     assert!(sleep.is_running());
     // What the next lab does first; this one's owner has had no say in it.
     leftovers::remove(prefix).unwrap();
     assert!(!sleep.is_running());
-    assert!(!lab.namespace("be1").path().exists());
+    assert!(!be1.path().exists());
     assert!(!lab.run_dir().exists());
 }
 
