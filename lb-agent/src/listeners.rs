@@ -4,7 +4,7 @@ use std::{cmp::Reverse, collections::BTreeMap};
 
 use anyhow::{Result, bail};
 use lb_common::{
-    Address, Listener, ListenerBucket, Pattern, hash,
+    Address, Listener, ListenerBucket, Pattern, filter, hash,
     listener::{MAX_BUCKETS, MAX_PATTERNS},
 };
 
@@ -17,6 +17,22 @@ pub struct Table {
     pub buckets: Vec<ListenerBucket>,
     /// What its listeners that are no single destination are found by, the most specific first.
     pub patterns: Vec<Pattern>,
+}
+
+impl Table {
+    /// The words of the filter for this table.
+    pub fn filter(&self) -> Vec<u64> {
+        if !self.patterns.is_empty() {
+            return vec![u64::MAX; filter::WORDS as usize];
+        }
+        let mut words = vec![0; filter::WORDS as usize];
+        let entries = self.buckets.iter().flat_map(|bucket| &bucket.entries);
+        for entry in entries.filter(|entry| entry.protocol != 0) {
+            let bit = filter::bit(&entry.address, entry.port, u32::from(entry.protocol));
+            words[filter::word(bit) as usize] |= filter::mask(bit);
+        }
+        words
+    }
 }
 
 /// Leading bits of an address that stands alone.

@@ -20,7 +20,8 @@ pub struct Control {
     pub flow_seed: u64,
     /// Number of buckets of the flow table, minus one; a power of two minus one.
     pub flow_mask: u32,
-    /// A flow's `seen` is stored again only when it is this many ticks old, so that hits rarely write.
+    /// A flow's `seen` is stored again only when it is this many ticks old, so that hits rarely write; with the packets
+    /// that go by what is at hand it may get a turn older.
     pub seen_step: u32,
     /// Ticks (jiffies) per second.
     pub hz: u32,
@@ -28,8 +29,8 @@ pub struct Control {
     pub patterns: [u8; 2],
     /// Number of links.
     pub links: u8,
-    /// Zero.
-    pub reserved: u8,
+    /// A turn of the clock is two to the power of this many ticks ([`crate::cache::turn`]).
+    pub turn: u8,
     /// Lowest and highest port that translated flows are given on a source address.
     pub nat_ports: [u16; 2],
     /// Lowest and highest port at which answers of backends come in; none where the first is the higher one.

@@ -1,4 +1,4 @@
-//! The two hashes of the packet path, the same on both sides.
+//! The hashes of the packet path, the same on both sides.
 //!
 //! Multiply-and-xorshift mixing (after MurmurHash3's 64-bit finaliser): three instructions a word on the BPF
 //! machine, which has no widening multiply. The flow hash is seeded with a secret.
@@ -9,14 +9,24 @@ const M1: u64 = 0xff51_afd7_ed55_8ccd;
 const M2: u64 = 0xc4ce_b9fe_1a85_ec53;
 
 /// Hash of a flow's key: its low half chooses the bucket, its high half is the tag.
+///
+/// The two words of an address are not folded in one after the other: a change of the first word's highest bit goes
+/// through a single multiplication unchanged, so that another of the second could undo it, whatever the seed.
 #[inline(always)]
 pub fn flow(key: &FlowKey, seed: u64) -> u64 {
     let mut h = seed ^ (key.ports as u64 | (key.protocol as u64) << 32);
     h = fold(h, key.client[0]);
-    h = fold(h, key.client[1]);
     h = fold(h, key.vip[0]);
+    h = fold(h, key.client[1]);
     h = fold(h, key.vip[1]);
     finish(h)
+}
+
+/// A quick hash of a destination, of 16 bits, for what need not be even. `port` in network order, the way it stands in memory.
+#[inline(always)]
+pub const fn destination(address: &Address, port: u16, protocol: u32) -> u32 {
+    let word = address[0] ^ address[1] ^ (port as u64 | (protocol as u64) << 16);
+    (word.wrapping_mul(M1) >> 48) as u32
 }
 
 /// The other bucket of a flow whose hash is `hash`.

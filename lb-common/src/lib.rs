@@ -11,10 +11,12 @@
 pub mod address;
 pub mod admission;
 pub mod backend;
+pub mod cache;
 pub mod control;
 pub mod counters;
 pub mod decap;
 pub mod explained;
+pub mod filter;
 pub mod flow;
 pub mod hash;
 pub mod link;
@@ -44,7 +46,7 @@ pub use service::{Cursor, Ring, RingChunk, Service};
 pub use stage::{Handover, Stage};
 
 /// Number of the layout of every map. An agent that meets pinned maps with another number must not write them.
-pub const ABI_VERSION: u32 = 3;
+pub const ABI_VERSION: u32 = 4;
 
 /// IANA protocol number of TCP (RFC 9293).
 pub const TCP: u8 = 6;

@@ -2,7 +2,8 @@
 
 use crate::{
     Address, Backend, BackendNote, Bound, Control, Cursor, Explained, Flow, Link, ListenerBucket,
-    Load, Pattern, RingChunk, Service, ServiceNote, admission, counters, flow, link, listener,
+    Load, Pattern, RingChunk, Service, ServiceNote, admission, cache, counters, filter, flow, link,
+    listener,
 };
 
 /// Services, number 0 excluded (it stands for "none").
@@ -51,11 +52,15 @@ pub enum Map {
     Bounds,
     /// [`Load`] by backend number.
     Loads,
+    /// Words of the [`filter`]: side 0, then side 1.
+    Filter,
+    /// The epochs of the flow [`cache`], a `u64` each.
+    Epochs,
 }
 
 impl Map {
     /// Every map of this kind, in the order of their numbers.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 18] = [
         Self::Control,
         Self::Listeners,
         Self::Services,
@@ -72,6 +77,8 @@ impl Map {
         Self::Links,
         Self::Bounds,
         Self::Loads,
+        Self::Filter,
+        Self::Epochs,
     ];
 
     /// Name of the map in the object and of its pin.
@@ -93,6 +100,8 @@ impl Map {
             Self::Links => "LB_LINKS",
             Self::Bounds => "LB_BOUNDS",
             Self::Loads => "LB_LOADS",
+            Self::Filter => "LB_FILTER",
+            Self::Epochs => "LB_EPOCHS",
         }
     }
 
@@ -115,6 +124,7 @@ impl Map {
             Self::Links => size_of::<Link>(),
             Self::Bounds => size_of::<Bound>(),
             Self::Loads => size_of::<Load>(),
+            Self::Filter | Self::Epochs => size_of::<u64>(),
         }
     }
 
@@ -130,6 +140,8 @@ impl Map {
             Self::Sources => MAX_SOURCES,
             Self::Links => link::MAX_LINKS,
             Self::Bounds => admission::MAX_BOUNDS,
+            Self::Filter => 2 * filter::WORDS,
+            Self::Epochs => cache::EPOCHS,
             Self::FlowTags => flow_buckets,
             Self::Flows => flow_buckets * flow::WAYS,
         }
@@ -156,3 +168,6 @@ pub const STAGES_JUMBO: &str = "LB_STAGES_JUMBO";
 pub const HANDOVER: &str = "LB_HANDOVER";
 /// Name of the per-CPU rate of ICMP messages of our own: a tick, and how many since ([`u64`] of two halves).
 pub const RATE: &str = "LB_RATE";
+/// Name of the flow cache ([`cache::Line`]): [`cache::LINES`] for each CPU, one CPU's after the other's. Each load of the
+/// programs has its own.
+pub const CACHE: &str = "LB_CACHE";

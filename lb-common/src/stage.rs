@@ -37,7 +37,7 @@ macro_rules! stages {
 }
 
 stages! {
-    /// Where every frame comes in: what belongs to an open flow leaves from here.
+    /// Where every frame comes in: what belongs to a flow at hand leaves from here.
     Road = 0, "lb", "lb_dry_run";
     /// Frames that are not simply IP and then TCP or UDP are read here: options, extension headers, fragments.
     Walk = 1, "lb_walk", "lb_dry_walk";
@@ -59,6 +59,8 @@ stages! {
     Notify = 9, "lb_notify", "lb_dry_notify";
     /// Packets of our own: resets and ICMP errors.
     Answer = 10, "lb_answer", "lb_dry_answer";
+    /// Packets of open flows that are not at hand leave from here.
+    Open = 11, "lb_open", "lb_dry_open";
 }
 
 /// What one stage tells the next beside the packet. 112 bytes; one per CPU.

@@ -1,5 +1,6 @@
 //! The two doors, over XDP and BPF maps, and the entry points. All `unsafe` of the crate is below this module.
 
+mod cache;
 mod entry;
 mod flows;
 mod jumbo;

@@ -1,7 +1,9 @@
 //! Which service a destination belongs to. Knows no bytes.
 
 use lb_common::{
-    Address, Control, ICMP, Listener, ListenerBucket, hash,
+    Address, Control, ICMP, Listener, ListenerBucket, filter,
+    flow::FlowKey,
+    hash,
     listener::{MAX_BUCKETS, MAX_PATTERNS},
 };
 
@@ -43,6 +45,16 @@ pub fn lookup<T: Tables>(
         word = among_patterns(tables, control, &table, destination);
     }
     Found::read(tables.opaque(word))
+}
+
+/// Whether a listener may be for the destination of a packet with this five-tuple: no means that none is.
+#[inline(always)]
+pub fn may_listen<T: Tables>(tables: &T, control: &Control, key: &FlowKey) -> bool {
+    let bit = filter::bit(&key.vip, key.vip_port_ne(), key.protocol);
+    let side = (control.listener_side & 1) * filter::WORDS;
+    tables
+        .filter(side + filter::word(bit))
+        .is_some_and(|word| word & filter::mask(bit) != 0)
 }
 
 /// Finds the service with a listener that names the destination.

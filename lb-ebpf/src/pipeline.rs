@@ -1,13 +1,16 @@
 //! The road: a packet's whole life.
 //!
 //! It has stages, each a program of its own that the kernel verifies by itself. Every frame comes in by
-//! [`road`]; what belongs to an open flow leaves from there, and nothing is written on the way but the frame. Whatever
+//! [`road`]; what belongs to a flow at hand leaves from there, and nothing is written on the way but the frame. Whatever
 //! else could be ours goes on to other stages, which get the frame as it came.
 //!
 //! ```text
-//!          .------.  open flow -> forward
-//! frame -> | road |  not ours  -> pass
+//!          .------.  flow at hand -> forward
+//! frame -> | road |  not ours     -> pass
 //!          '--+---'
+//!             |    .------.  open flow -> forward
+//!             +--> | open | -------------.
+//!             |    '------'  else        v
 //!             |    new flows, ends of flows   .--------.                        .--------.
 //!             +-----------------------------> | select | ---------------------> | depart | -> forward
 //!             |    .------.                   |        |   .-------.   .------. |        |
@@ -30,6 +33,7 @@ mod departure;
 mod fragment;
 mod icmp;
 mod notify;
+mod open;
 mod record;
 mod road;
 mod select;
@@ -72,6 +76,7 @@ pub fn take<P: Packet, T: Tables>(stage: Stage, packet: &mut P, tables: &T) -> S
     let mut trail = Trail::default();
     let taken = match stage {
         Stage::Road => road::road(packet, tables, &mut trail),
+        Stage::Open => open::open(packet, tables, &mut trail),
         Stage::Walk => walk::walk(packet, tables, &mut trail),
         Stage::Select => select::select(tables, &mut trail),
         Stage::Begin => begin::begin(tables, &mut trail),

@@ -137,16 +137,21 @@ fn touch<T: Tables>(
         tables.flow_ended(hit.tag.backend());
     }
     let twin = flow_table::twin(tables, hit);
-    mark(tables, &hit.place, now, state);
+    // Only open flows are at hand.
+    let was_open = hit.flow.state == Flow::OPEN && state != Flow::OPEN;
+    mark(tables, &hit.place, now, state, was_open);
     if twin.is_some() {
-        mark(tables, &twin, now, state);
+        mark(tables, &twin, now, state, was_open);
     }
 }
 
 #[inline(always)]
-fn mark<T: Tables>(tables: &T, place: &Place, now: u32, state: u8) {
+fn mark<T: Tables>(tables: &T, place: &Place, now: u32, state: u8, was_open: bool) {
     tables.set_seen(place.bucket, place.way, now);
     tables.set_state(place.bucket, place.way, state);
+    if was_open {
+        tables.begin_epoch(place.seen.tag());
+    }
 }
 
 /// What becomes of a packet in mid-flow whose flow is not known.

@@ -2,7 +2,7 @@
 
 use lb_common::{
     Address, Backend, Bound, Control, Event, Flow, FlowTag, Handover, Link, ListenerBucket, Load,
-    Pattern, Reason, Service,
+    Pattern, Reason, Service, cache::Kept,
 };
 
 use crate::{forward::front::Way, select::bind};
@@ -53,6 +53,21 @@ pub trait Tables {
 
     /// Entry `index` of the admission bounds.
     fn bound(&self, index: u32) -> Option<Bound>;
+
+    /// Word `index` of both filters laid end to end.
+    fn filter(&self, index: u32) -> Option<u64>;
+
+    /// What this CPU has at hand under `key` of a flow with this hash.
+    fn at_hand(&self, hash: u64, key: u64) -> Option<Kept>;
+
+    /// Keeps `kept` at hand under `key`, of a flow with this hash.
+    fn keep_at_hand(&self, hash: u64, key: u64, kept: Kept);
+
+    /// The current epoch of flows with this tag.
+    fn epoch(&self, tag: u32) -> u64;
+
+    /// Begins a new epoch for flows with this tag: whatever CPUs have at hand of them is void.
+    fn begin_epoch(&self, tag: u32);
 
     /// Takes the next ticket of a service's ring: each is handed out once, in order, whatever CPU asks. A dry
     /// run sees the next one and leaves it.

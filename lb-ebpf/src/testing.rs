@@ -10,6 +10,7 @@ use std::{
 use lb_common::{
     Address, Backend, Bound, Control, Cursor, Event, Flow, FlowTag, Handover, Link, ListenerBucket,
     Load, Map, Pattern, Reason, RingChunk, Service,
+    cache::{self, Kept},
     counters::{BackendCounts, PacketsBytes},
     flow::WAYS,
     memory::{HostMemory, Memory, read, write},
@@ -122,6 +123,8 @@ pub struct HostTables<const DRY: bool = false> {
     pub handover: Cell<Handover>,
     /// Tick of the first ICMP message of this tenth of a second, and how many there were.
     pub sent: Cell<(u32, u32)>,
+    /// Flows at hand: what is kept of each, by key.
+    pub cache: RefCell<BTreeMap<u64, Kept>>,
     /// Packets and bytes by service and reason.
     pub counters: RefCell<BTreeMap<(u32, Reason), PacketsBytes>>,
     /// Packets, bytes and new flows by backend.
@@ -222,6 +225,29 @@ impl<const DRY: bool> Tables for HostTables<DRY> {
 
     fn bound(&self, index: u32) -> Option<Bound> {
         self.entry(Map::Bounds, index)
+    }
+
+    fn filter(&self, index: u32) -> Option<u64> {
+        self.entry(Map::Filter, index)
+    }
+
+    fn at_hand(&self, _hash: u64, key: u64) -> Option<Kept> {
+        self.cache.borrow().get(&key).copied()
+    }
+
+    fn keep_at_hand(&self, _hash: u64, key: u64, kept: Kept) {
+        self.cache.borrow_mut().insert(key, kept);
+    }
+
+    fn epoch(&self, tag: u32) -> u64 {
+        self.entry(Map::Epochs, cache::epoch(tag)).unwrap_or(0)
+    }
+
+    fn begin_epoch(&self, tag: u32) {
+        let word = self.memory.words(Map::Epochs).get(cache::epoch(tag) as usize);
+        if let Some(word) = word {
+            word.fetch_add(1, Ordering::SeqCst);
+        }
     }
 
     fn take_ticket(&self, service: u32, side: u32) -> Option<u64> {

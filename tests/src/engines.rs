@@ -153,6 +153,18 @@ impl World {
         change(&mut value);
         write(self.kernel.words(map), index, &value);
         write(self.host.memory.words(map), index, &value);
+        if map == Map::Flows {
+            self.begin_epochs();
+        }
+    }
+
+    /// Lets neither engine believe what it has at hand.
+    fn begin_epochs(&self) {
+        for memory in [&*self.kernel as &dyn Memory, &self.host.memory] {
+            for epoch in memory.words(Map::Epochs) {
+                epoch.fetch_add(1, Ordering::Relaxed);
+            }
+        }
     }
 
     /// Lets every flow look `ticks` older, in both engines: the kernel's clock cannot be moved.

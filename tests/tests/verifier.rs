@@ -7,7 +7,7 @@ use aya::{EbpfLoader, programs::Xdp};
 use lb_common::Stage;
 
 /// On record: program, instructions verified on Linux 6.18.
-const RECORD: [(&str, u32); 22] = [
+const RECORD: [(&str, u32); 24] = [
     ("lb", 12_145),
     ("lb_answer", 4_027),
     ("lb_begin", 49_321),
@@ -20,6 +20,7 @@ const RECORD: [(&str, u32); 22] = [
     ("lb_dry_fragment", 23),
     ("lb_dry_icmp", 47_152),
     ("lb_dry_notify", 434),
+    ("lb_dry_open", 5_000),
     ("lb_dry_record", 23),
     ("lb_dry_run", 4_145),
     ("lb_dry_select", 38_362),
@@ -27,6 +28,7 @@ const RECORD: [(&str, u32); 22] = [
     ("lb_fragment", 10_247),
     ("lb_icmp", 51_087),
     ("lb_notify", 13_980),
+    ("lb_open", 20_000),
     ("lb_record", 26_277),
     ("lb_select", 40_824),
     ("lb_walk", 30_792),

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use anyhow::{Result, ensure};
 use lb_common::{
-    Cursor, Map, RingChunk,
+    Cursor, Map, RingChunk, filter,
     listener::{MAX_BUCKETS, MAX_PATTERNS},
     memory::write,
     service::CHUNK,
@@ -61,6 +61,11 @@ fn one(dataplane: &dyn Dataplane, action: &Action) -> Result<()> {
                 Map::Patterns,
                 side * MAX_PATTERNS,
                 &table.patterns,
+            ) && write_all(
+                dataplane,
+                Map::Filter,
+                side * filter::WORDS,
+                &table.filter(),
             )
         }
         Action::Bounds(base, bounds) => write_all(dataplane, Map::Bounds, *base, bounds),

@@ -53,6 +53,8 @@ macro_rules! programs {
             lb_notify, lb_dry_notify = Notify;
             /// Answers.
             lb_answer, lb_dry_answer = Answer;
+            /// Forwards packets of open flows that are not at hand.
+            lb_open, lb_dry_open = Open;
         }
 
         #[cfg(not(test))]
@@ -98,7 +100,10 @@ pub fn forward<P: Packet>(
         Step::Left(outcome) => outcome,
         Step::On(next) => return call(context, stages, next as u32),
     };
-    log(context, &outcome);
+    // The quick stages have no stack to spare.
+    if !matches!(stage, Stage::Road | Stage::Open) {
+        log(context, &outcome);
+    }
     match outcome.verdict {
         Verdict::Pass => xdp_action::XDP_PASS,
         Verdict::Drop => xdp_action::XDP_DROP,

@@ -18,12 +18,13 @@ use aya_ebpf::{
 use lb_common::{
     Address, Backend, BackendNote, Bound, Control, Cursor, Event, Explained, Flow, FlowTag,
     Handover, Link, ListenerBucket, Load, Map, Pattern, Reason, RingChunk, Service, ServiceNote,
+    cache::Kept,
     counters::{self, BackendCounts, PacketsBytes},
     maps::{COUNTERS_ENTRIES, DEFAULT_FLOW_BUCKETS, EVENTS_ENTRIES, MAX_BACKENDS},
     service::CHUNK,
 };
 
-use super::{flows, route::route};
+use super::{cache, flows, route::route};
 use crate::{
     forward::front::Way,
     select::bind,
@@ -66,6 +67,8 @@ static SOURCES: Array<Address> = Array::with_max_entries(entries(Map::Sources), 
 static LINKS: Array<Link> = Array::with_max_entries(entries(Map::Links), MMAPABLE);
 #[map(name = "LB_BOUNDS")]
 static BOUNDS: Array<Bound> = Array::with_max_entries(entries(Map::Bounds), MMAPABLE);
+#[map(name = "LB_FILTER")]
+static FILTER: Array<u64> = Array::with_max_entries(entries(Map::Filter), MMAPABLE);
 #[map(name = "LB_LOADS")]
 static LOADS: Array<Load> = Array::with_max_entries(entries(Map::Loads), MMAPABLE);
 #[map(name = "LB_HANDOVER")]
@@ -196,6 +199,31 @@ impl<const DRY: bool> Tables for KernelTables<'_, DRY> {
     #[inline(always)]
     fn bound(&self, index: u32) -> Option<Bound> {
         copy(&BOUNDS, index)
+    }
+
+    #[inline(always)]
+    fn filter(&self, index: u32) -> Option<u64> {
+        copy(&FILTER, index)
+    }
+
+    #[inline(always)]
+    fn at_hand(&self, hash: u64, key: u64) -> Option<Kept> {
+        cache::find(hash, key)
+    }
+
+    #[inline(always)]
+    fn keep_at_hand(&self, hash: u64, key: u64, kept: Kept) {
+        cache::keep(hash, key, kept);
+    }
+
+    #[inline(always)]
+    fn epoch(&self, tag: u32) -> u64 {
+        cache::epoch(tag)
+    }
+
+    #[inline(always)]
+    fn begin_epoch(&self, tag: u32) {
+        cache::begin_epoch(tag);
     }
 
     #[inline(always)]

@@ -84,18 +84,15 @@ const fn to_its_client(flow: &Flow, way: Way, mtu: u16) -> Destination {
     }
 }
 
-/// Where a client's packet with this five-tuple goes, whose flow backend `number` has.
+/// Where a client's packet with this five-tuple goes, whose flow `backend` has.
 #[inline(always)]
 pub fn to_backend<T: Tables>(
     tables: &T,
     key: &FlowKey,
-    number: u16,
+    backend: &Backend,
     source: u16,
     port: u16,
 ) -> Result<Destination, Turn> {
-    let backend = tables
-        .backend(number)
-        .ok_or(Turn::drop(Reason::Inconsistent))?;
     if !backend.is(Backend::REACHABLE) {
         return Err(Turn::drop(Reason::NoNextHop));
     }
@@ -126,7 +123,7 @@ pub fn to_backend<T: Tables>(
     };
     Ok(Destination {
         forward: backend.forward,
-        way: Way::to(&backend),
+        way: Way::to(backend),
         mtu: backend.mtu,
         ends,
     })

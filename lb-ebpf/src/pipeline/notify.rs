@@ -46,7 +46,8 @@ pub fn notify<P: Packet, T: Tables>(
         (hit.tag.backend(), destination)
     } else {
         let (number, source, port) = (handover.backend, handover.source, handover.port);
-        let destination = departure::to_backend(tables, &parsed.key, number, source, port)?;
+        let backend = tables.backend(number).ok_or(inconsistent)?;
+        let destination = departure::to_backend(tables, &parsed.key, &backend, source, port)?;
         (number, destination)
     };
     let Destination { way, ends, mtu, .. } = &destination;

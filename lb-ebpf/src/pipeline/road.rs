@@ -1,18 +1,18 @@
-//! The quick stage: packets of open flows, in both directions. It writes nothing but the packet.
+//! The quick stage: packets of flows that are at hand, in both directions. It writes nothing but the packet.
 
 use lb_common::{Control, Reason, Stage};
 
 use super::{Trail, departure, sent, written};
 use crate::{
-    lookup::{self, Destination},
+    lookup,
     packet::Packet,
     parse::{self, Parsed},
-    select::open,
+    select::open::{self, Search},
     tables::Tables,
     verdict::{Outcome, Turn},
 };
 
-/// Forwards a packet of an open flow, lets pass what is not ours, and leaves the rest to other stages.
+/// Forwards a packet of a flow that is at hand, lets pass what is not ours, and leaves the rest to other stages.
 #[inline(always)]
 pub fn road<P: Packet, T: Tables>(
     packet: &mut P,
@@ -23,26 +23,13 @@ pub fn road<P: Packet, T: Tables>(
     known_to_nobody(tables, &mut parsed);
     trail.note(&parsed);
     let control = tables.control().ok_or(Turn::drop(Reason::Inconsistent))?;
-    let destination = Destination {
-        address: parsed.key.vip,
-        port: parsed.key.vip_port_ne(),
-        protocol: parsed.key.protocol as u8,
-    };
-    let found = lookup::exact(tables, &control, &destination);
-    let is_reply = found.is_none() && lookup::may_be_reply(&control, destination.port);
-    if found.is_none() && !is_reply && !lookup::has_patterns(&control) {
+    let port = parsed.key.vip_port_ne();
+    if !lookup::may_listen(tables, &control, &parsed.key) && !lookup::may_be_reply(&control, port) {
         return Err(Turn::pass(Reason::NoService));
     }
-    match open_flow(
-        packet,
-        tables,
-        trail,
-        &control,
-        &parsed,
-        tables.opaque(is_reply),
-    ) {
+    match at_hand(packet, tables, trail, &control, &parsed) {
         // Whatever the reason, the next stages look more closely.
-        Err(turn) if turn == Turn::on(Stage::Select) => {
+        Err(turn) if matches!(turn, OPEN | SELECT) => {
             tables.hand_over(&written(&parsed));
             Err(turn)
         }
@@ -50,39 +37,37 @@ pub fn road<P: Packet, T: Tables>(
     }
 }
 
-/// Sends off a packet of an open flow.
+const OPEN: Turn = Turn::on(Stage::Open);
+const SELECT: Turn = Turn::on(Stage::Select);
+
+/// Sends off a packet of a flow that is at hand.
 #[inline(always)]
-fn open_flow<P: Packet, T: Tables>(
+fn at_hand<P: Packet, T: Tables>(
     packet: &mut P,
     tables: &T,
     trail: &mut Trail,
     control: &Control,
     parsed: &Parsed,
-    is_reply: bool,
 ) -> Result<Outcome, Turn> {
-    const CLOSER: Turn = Turn::on(Stage::Select);
-    let place = open::find(tables, control, parsed, is_reply).ok_or(CLOSER)?;
-    let number = place.seen.backend();
-    let flow = tables.flow(place.bucket, place.way).ok_or(CLOSER)?;
-    let service = u32::from(flow.service);
+    let search = Search::of(tables, control, parsed).ok_or(SELECT)?;
+    if T::DRY_RUN {
+        return Err(OPEN);
+    }
+    let kept = search.at_hand(tables, control).ok_or(OPEN)?;
+    let (destination, service, reason) = if kept.is_reply() {
+        let flow = open::answered(tables, kept).ok_or(OPEN)?;
+        let destination = departure::back(tables, &flow)?;
+        (destination, flow.service, Reason::FlowReply)
+    } else {
+        let backend = open::served(tables, kept).ok_or(OPEN)?;
+        let (source, port) = (kept.source(), kept.port());
+        let destination = departure::to_backend(tables, &parsed.key, &backend, source, port)?;
+        (destination, backend.service, Reason::FlowHit)
+    };
+    let service = u32::from(service);
     trail.service = service;
-    if is_reply && flow.is_by_route() {
-        return Err(CLOSER);
-    }
-    let destination = if is_reply {
-        departure::back(tables, &flow)?
-    } else {
-        departure::to_backend(tables, &parsed.key, number, flow.source, flow.port)?
-    };
-    if departure::is_across(parsed, &destination.ends.destination) {
-        return Err(CLOSER);
-    }
+    let number = kept.backend();
     let verdict = departure::leave(packet, tables, parsed, number, &destination)?;
-    let reason = if is_reply {
-        Reason::FlowReply
-    } else {
-        Reason::FlowHit
-    };
     Ok(sent(verdict, reason, service, number))
 }
 

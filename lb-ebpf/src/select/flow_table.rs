@@ -12,7 +12,7 @@ use lb_common::{
 };
 
 use crate::tables::Tables;
-pub use claim::{claim, publish, release};
+pub use claim::{claim, publish, release, take};
 
 /// Where a flow stands, or will.
 #[derive(Clone, Copy, Debug)]
@@ -69,8 +69,7 @@ pub fn find_forward<T: Tables>(
     hash: u64,
     key: &FlowKey,
 ) -> Option<Hit> {
-    let place = find(tables, control, hash, |place| is_keyed(tables, place, key))?;
-    hit(tables, place)
+    hit(tables, find(tables, control, hash, key, false)?)
 }
 
 /// Looks for the flow of a backend's packet: `key` is its five-tuple with the backend in the client's place.
@@ -81,26 +80,7 @@ pub fn find_reply<T: Tables>(
     hash: u64,
     key: &FlowKey,
 ) -> Option<Hit> {
-    let place = find(tables, control, hash, |place| is_reply(tables, place, key))?;
-    hit(tables, place)
-}
-
-/// Looks for the place of either.
-#[inline(always)]
-pub fn find_either<T: Tables>(
-    tables: &T,
-    control: &Control,
-    hash: u64,
-    key: &FlowKey,
-    reply: bool,
-) -> Option<Place> {
-    find(tables, control, hash, |place| {
-        if reply {
-            is_reply(tables, place, key)
-        } else {
-            is_keyed(tables, place, key)
-        }
-    })
+    hit(tables, find(tables, control, hash, key, true)?)
 }
 
 #[inline(always)]
@@ -112,19 +92,20 @@ fn hit<T: Tables>(tables: &T, place: Place) -> Option<Hit> {
     })
 }
 
-/// Looks for the place with this hash that `is` the one.
+/// Looks for the place of the flow with this hash and five-tuple, which is `reply`'s: a backend's packet's, else a client's.
 #[inline(always)]
-fn find<T: Tables>(
+pub fn find<T: Tables>(
     tables: &T,
     control: &Control,
     hash: u64,
-    is: impl Fn(&Place) -> bool,
+    key: &FlowKey,
+    reply: bool,
 ) -> Option<Place> {
     let mut bucket = first(control, hash);
-    let mut found = find_in(tables, bucket, hash, &is);
+    let mut found = find_in(tables, bucket, hash, key, reply);
     if found == NOWHERE {
         bucket = second(control, hash);
-        found = find_in(tables, bucket, hash, &is);
+        found = find_in(tables, bucket, hash, key, reply);
     }
     let way = tables.opaque(found);
     if way == NOWHERE {
@@ -137,13 +118,15 @@ fn find<T: Tables>(
 }
 
 #[inline(always)]
-fn find_in<T: Tables>(tables: &T, bucket: u32, hash: u64, is: &impl Fn(&Place) -> bool) -> u32 {
+fn find_in<T: Tables>(tables: &T, bucket: u32, hash: u64, key: &FlowKey, reply: bool) -> u32 {
     let place = nth(tables, bucket, tables.tagged(bucket, FlowTag::tag_of(hash)));
-    if place.is_some() && is(&place) {
-        place.way
-    } else {
-        NOWHERE
-    }
+    let is = place.is_some()
+        && if reply {
+            is_reply(tables, &place, key)
+        } else {
+            is_keyed(tables, &place, key)
+        };
+    if is { place.way } else { NOWHERE }
 }
 
 /// The first place of a bucket among `ways`.

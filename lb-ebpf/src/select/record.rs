@@ -82,7 +82,7 @@ fn count_forgotten<T: Tables>(tables: &T, now: u32, claimed: &Place) {
 #[inline(always)]
 pub fn unbind<T: Tables>(tables: &T, packet: &Handover) {
     let twin = flow_table::place(tables, packet.twin);
-    if twin.is_some() && tables.claim(twin.bucket, twin.way, twin.seen) {
+    if twin.is_some() && flow_table::take(tables, &twin) {
         flow_table::release(tables, &twin);
     }
 }

@@ -10,7 +10,7 @@ use aya::{
 };
 use aya_log::EbpfLogger;
 use lb_common::{
-    ABI_VERSION, Control, Map, Stage,
+    ABI_VERSION, Control, Map, Stage, cache,
     flow::WAYS,
     maps,
     memory::{Memory as _, read, write},
@@ -121,7 +121,7 @@ impl Kernel {
             ebpf: Mutex::new(ebpf),
             frames: options.frames,
             stages,
-            cpus: nr_cpus().map_err(|(path, error)| anyhow::anyhow!("{path}: {error}"))?,
+            cpus: possible_cpus()?,
         };
         let found = if pinned.is_some() {
             Found::Maps
@@ -148,6 +148,7 @@ impl Kernel {
             flow_mask: buckets - 1,
             seen_step: hz,
             hz,
+            turn: cache::shift(hz),
             ..Control::default()
         };
         write(self.words(Map::Control), 0, &control);
@@ -244,6 +245,8 @@ fn open(options: Options<'_>, buckets: u32) -> Result<Ebpf> {
     for map in Map::ALL {
         loader.map_max_entries(map.name(), map.entries(buckets));
     }
+    let cpus = u32::try_from(possible_cpus()?)?;
+    loader.map_max_entries(maps::CACHE, cpus * cache::LINES);
     for name in pins::maps() {
         loader.map_pin_path(name, options.pin_dir.join(name));
     }
@@ -257,6 +260,11 @@ fn open(options: Options<'_>, buckets: u32) -> Result<Ebpf> {
             options.pin_dir.display()
         )
     })
+}
+
+/// CPUs that the kernel may ever number.
+fn possible_cpus() -> Result<usize> {
+    nr_cpus().map_err(|(path, error)| anyhow::anyhow!("{path}: {error}"))
 }
 
 fn take(ebpf: &mut Ebpf, name: &str) -> Result<aya::maps::Map> {

@@ -57,7 +57,7 @@ pub fn claim<T: Tables>(
         way: tables.opaque(found.way),
         seen: FlowTag(tables.opaque(found.seen.0)),
     };
-    if !place.is_some() || !tables.claim(place.bucket, place.way, place.seen) {
+    if !place.is_some() || !take(tables, &place) {
         return Place::NONE;
     }
     if live {
@@ -69,6 +69,17 @@ pub fn claim<T: Tables>(
     place
 }
 
+/// Claims a place as it was seen, so that nobody else sees it any more, at hand or in the table; false where another CPU was
+/// faster.
+#[inline(always)]
+pub fn take<T: Tables>(tables: &T, place: &Place) -> bool {
+    let is_taken = tables.claim(place.bucket, place.way, place.seen);
+    if is_taken && place.seen.is_flow() {
+        tables.begin_epoch(place.seen.tag());
+    }
+    is_taken
+}
+
 /// Writes the flow and lets everybody see it.
 #[inline(always)]
 pub fn publish<T: Tables>(tables: &T, claimed: &Place, flow: &Flow, tag: FlowTag) {
@@ -77,11 +88,15 @@ pub fn publish<T: Tables>(tables: &T, claimed: &Place, flow: &Flow, tag: FlowTag
     tables.publish(bucket, way, tag);
 }
 
-/// Gives a place back unused.
+/// Gives a place back, whether or not a flow was published there.
 #[inline(always)]
 pub fn release<T: Tables>(tables: &T, claimed: &Place) {
     let Place { bucket, way, .. } = *claimed;
+    let published = tables.tag(bucket, way).unwrap_or(FlowTag::FREE);
     tables.publish(bucket, way, FlowTag::FREE);
+    if published.is_flow() {
+        tables.begin_epoch(published.tag());
+    }
 }
 
 /// Forgets the twin of the flow that stood at a place which was claimed from it: half of a translated flow is of no
@@ -97,7 +112,7 @@ fn forsake_twin<T: Tables>(tables: &T, place: &Place) {
         flow,
     };
     let twin = twin(tables, &hit);
-    if twin.is_some() && tables.claim(twin.bucket, twin.way, twin.seen) {
+    if twin.is_some() && take(tables, &twin) {
         tables.publish(twin.bucket, twin.way, FlowTag::FREE);
     }
 }
