@@ -52,14 +52,6 @@ pub const fn turn(now: u32, shift: u8) -> u32 {
     (now >> (shift & 31)) & (TURNS - 1)
 }
 
-/// `shift` of [`turn`] for a clock of `hz` ticks a second: between half a second and a whole one.
-pub const fn shift(hz: u32) -> u8 {
-    match hz.checked_ilog2() {
-        Some(shift) => shift as u8,
-        None => 0,
-    }
-}
-
 /// Turns that are told apart.
 pub const TURNS: u32 = 64;
 
@@ -175,11 +167,9 @@ mod tests {
     }
 
     #[test]
-    fn a_turn_lasts_between_half_a_second_and_a_whole_one() {
-        for hz in [100, 250, 300, 1000] {
-            let ticks = (0..hz).take_while(|now| turn(*now, shift(hz)) == 0).count();
-            assert!(2 * ticks as u32 > hz && ticks as u32 <= hz, "{hz}: {ticks}");
-        }
-        assert_eq!(turn(u32::MAX, shift(1000)), TURNS - 1);
+    fn turns_follow_each_other_and_come_again() {
+        assert_eq!([0, 127, 128, 256].map(|now| turn(now, 7)), [0, 0, 1, 2]);
+        assert_eq!(turn(128 * TURNS, 7), 0);
+        assert_eq!(turn(u32::MAX, 7), TURNS - 1);
     }
 }

@@ -135,7 +135,7 @@ impl FlowKey {
 pub struct Flow {
     /// The client's five-tuple; that of a fragment or of an affinity is described at its `kind`.
     pub key: FlowKey,
-    /// Tick of the last packet, to within `Control::seen_step`.
+    /// Tick of the last packet, to within `Control::seen_step` and a turn.
     pub seen: u32,
     /// One of `Flow::OPENING`, `OPEN`, `CLOSED`, `CLIENT_CLOSED`, `BACKEND_CLOSED`. Of a fragment `FORWARD` or `REPLY`:
     /// whose packet it is part of.

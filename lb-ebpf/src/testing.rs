@@ -125,6 +125,8 @@ pub struct HostTables<const DRY: bool = false> {
     pub sent: Cell<(u32, u32)>,
     /// Flows at hand: what is kept of each, by key.
     pub cache: RefCell<BTreeMap<u64, Kept>>,
+    /// Whether nothing is ever at hand: then every packet goes by way of the flow table.
+    pub is_forgetful: Cell<bool>,
     /// Packets and bytes by service and reason.
     pub counters: RefCell<BTreeMap<(u32, Reason), PacketsBytes>>,
     /// Packets, bytes and new flows by backend.
@@ -236,7 +238,9 @@ impl<const DRY: bool> Tables for HostTables<DRY> {
     }
 
     fn keep_at_hand(&self, _hash: u64, key: u64, kept: Kept) {
-        self.cache.borrow_mut().insert(key, kept);
+        if !self.is_forgetful.get() {
+            self.cache.borrow_mut().insert(key, kept);
+        }
     }
 
     fn epoch(&self, tag: u32) -> u64 {
@@ -244,7 +248,10 @@ impl<const DRY: bool> Tables for HostTables<DRY> {
     }
 
     fn begin_epoch(&self, tag: u32) {
-        let word = self.memory.words(Map::Epochs).get(cache::epoch(tag) as usize);
+        let word = self
+            .memory
+            .words(Map::Epochs)
+            .get(cache::epoch(tag) as usize);
         if let Some(word) = word {
             word.fetch_add(1, Ordering::SeqCst);
         }
