@@ -1,22 +1,26 @@
-//! Nanoseconds per packet, in one run, as ratios to the empty program.
+//! Nanoseconds per packet, in one run, as ratios to the classic design's.
 //!
 //! Every case runs in every round, so that what the machine does beside falls on all alike; the figure is the median
 //! of the per-round differences to the empty program. The last verdict and the counters are checked: a wrong path
 //! would be a wrong number.
 
+mod bench;
 mod cases;
+mod figure;
+mod layout;
+mod reference;
 mod report;
+mod rig;
 mod stand;
+mod target;
 
 use std::process::ExitCode;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 use clap::Parser;
-use rustix::thread::{CpuSet, sched_setaffinity};
 
-use cases::Case;
-use report::Figure;
-use stand::Stand;
+use bench::Bench;
+use figure::Rounds;
 
 /// Measures the packet path with BPF_PROG_TEST_RUN.
 #[derive(Debug, Parser)]
@@ -31,6 +35,9 @@ struct Options {
     /// Packets per case and round.
     #[arg(long, default_value_t = 300_000, value_parser = clap::value_parser!(u32).range(1000..10_000_000))]
     packets: u32,
+    /// Flows, services and backends of a case at most: a quick look, whose figures mean little.
+    #[arg(long, default_value_t = u32::MAX, value_parser = clap::value_parser!(u32).range(2..))]
+    most: u32,
     /// Print JSON only.
     #[arg(long)]
     json: bool,
@@ -51,33 +58,29 @@ fn run(options: &Options) -> Result<()> {
         rustix::process::geteuid().is_root(),
         "this loads BPF programs and needs root: `cargo xtask bench`"
     );
-    let mut one = CpuSet::new();
-    one.set(0);
-    sched_setaffinity(None, &one).context("cannot stay on one CPU")?;
-
-    let mut stand = Stand::new()?;
-    let mut cases = Case::all();
+    stand::stay_on(0)?;
+    let mut cases = cases::all(options.most);
+    let mut bench = Bench::new(&cases)?;
     for case in &mut cases {
-        stand.prepare(case)?;
+        bench.prepare(case)?;
     }
-    let mut rounds = Vec::new();
+    let mut rows = Vec::new();
     for round in 0..options.rounds {
         if !options.json {
             eprint!("\rround {} of {}", round + 1, options.rounds);
         }
-        let mut times = Vec::new();
+        let mut row = Vec::new();
         for case in &cases {
-            times.push(stand.measure(case, options.packets)?);
+            row.push(bench.measure(case, options.packets)?);
         }
-        rounds.push(times);
+        rows.push(row);
     }
     if !options.json {
         eprintln!();
     }
-    let figures: Vec<Figure> = cases
-        .iter()
-        .enumerate()
-        .map(|(at, case)| Figure::of(case.name, at, &rounds))
-        .collect();
-    report::print(&figures, options.json)
+    let rounds = Rounds {
+        cases: &cases,
+        rows: &rows,
+    };
+    report::print(&rounds.figures(), options.json)
 }

@@ -10,6 +10,8 @@
     reason = "the kernel calls these by name and reads the licence section"
 )]
 
+mod reference;
+
 use aya_ebpf::{
     bindings::xdp_action,
     helpers::generated::{bpf_xdp_adjust_head, bpf_xdp_adjust_tail},
@@ -17,18 +19,21 @@ use aya_ebpf::{
     maps::{Array, PerCpuArray, ProgramArray},
     programs::XdpContext,
 };
+use lb_ebpf::bpf::XdpPacket;
 
 /// Bytes of every frame: what the longest header takes, in whole words.
 const FRAME: usize = 80;
 /// Where an untagged IPv4/TCP frame has what is numbered.
 const V4: Places = Places {
     client_low: 28,
+    vip_low: 32,
     client_port: 34,
     sequence: 38,
 };
 /// The same of an untagged IPv6/TCP frame.
 const V6: Places = Places {
     client_low: 36,
+    vip_low: 52,
     client_port: 54,
     sequence: 58,
 };
@@ -36,6 +41,8 @@ const V6: Places = Places {
 const TAG: usize = 4;
 /// An odd number near 2^32 divided by the golden ratio: its multiples visit every flow once (Weyl).
 const WEYL: u32 = 0x9e37_79b1;
+/// Another one: the product's upper half gives a flow its service, the same each time.
+const SPREAD: u32 = 0x85eb_ca6b;
 
 #[map(name = "BENCH_PROGRAMS")]
 static PROGRAMS: ProgramArray = ProgramArray::with_max_entries(1, 0);
@@ -43,16 +50,19 @@ static PROGRAMS: ProgramArray = ProgramArray::with_max_entries(1, 0);
 static TEMPLATE: Array<[u64; FRAME / 8]> = Array::with_max_entries(1, 0);
 /// Number of flows minus one; whether the sequence number differs from packet to packet; the frame's shape: bit 0 where
 /// it is IPv6, bit 1 where it has a VLAN tag, bit 2 where the program under test changes its length at its end; whether it
-/// is numbered at all.
+/// is numbered at all; number of services, whose addresses follow each other.
 #[map(name = "BENCH_SETTINGS")]
-static SETTINGS: Array<[u32; 4]> = Array::with_max_entries(1, 0);
+static SETTINGS: Array<[u32; 5]> = Array::with_max_entries(1, 0);
+/// What the next flow follows from, and the number of this CPU's first flow: CPUs have no flow in common.
 #[map(name = "BENCH_ROUND")]
-static ROUND: PerCpuArray<u32> = PerCpuArray::with_max_entries(1, 0);
+static ROUND: PerCpuArray<[u32; 2]> = PerCpuArray::with_max_entries(1, 0);
 
 /// Where a frame has what is numbered.
 struct Places {
     /// The low half of the client's address, or as much of it.
     client_low: usize,
+    /// The last two bytes of the service's address.
+    vip_low: usize,
     /// The client's port.
     client_port: usize,
     /// The sequence number.
@@ -83,14 +93,26 @@ pub fn lb_bench_null(_context: XdpContext) -> u32 {
     xdp_action::XDP_TX
 }
 
+/// What lb is compared with.
+#[xdp]
+pub fn lb_bench_reference(context: XdpContext) -> u32 {
+    reference::forward(&mut XdpPacket::new(&context)).unwrap_or(xdp_action::XDP_PASS)
+}
+
+/// Takes the flow of the frame out of the reference's memory.
+#[xdp]
+pub fn lb_bench_forget(context: XdpContext) -> u32 {
+    reference::forget(&XdpPacket::new(&context)).unwrap_or(xdp_action::XDP_PASS)
+}
+
 #[inline(always)]
 fn stand(context: &XdpContext) -> Option<u32> {
     let template = TEMPLATE.get_ptr(0)?;
-    let [mask, renumber, shape, is_numbered] = *SETTINGS.get(0)?;
+    let [mask, renumber, shape, is_numbered, services] = *SETTINGS.get(0)?;
     let round = ROUND.get_ptr_mut(0)?;
     // SAFETY: the counter is this CPU's own.
-    let round = unsafe {
-        *round = (*round).wrapping_add(WEYL);
+    let [round, first] = unsafe {
+        (*round)[0] = (*round)[0].wrapping_add(WEYL);
         *round
     };
     // What the program under test put to the frame, or took from it, in the round before.
@@ -118,12 +140,18 @@ fn stand(context: &XdpContext) -> Option<u32> {
         frame.cast::<[u64; FRAME / 8]>().write(template.read());
     }
     if is_numbered != 0 {
-        let (flow, sequence) = (round & mask, (renumber != 0).then_some(round as u16));
+        let flow = first + (round & mask);
+        let service = (u64::from(flow.wrapping_mul(SPREAD)) * u64::from(services)) >> 32;
+        let numbers = Numbers {
+            flow,
+            service: service as u16,
+            sequence: (renumber != 0).then_some(round as u16),
+        };
         match shape & 3 {
-            0 => number(frame, &V4, 0, flow, sequence),
-            1 => number(frame, &V6, 0, flow, sequence),
-            2 => number(frame, &V4, TAG, flow, sequence),
-            _ => number(frame, &V6, TAG, flow, sequence),
+            0 => number(frame, &V4, 0, &numbers),
+            1 => number(frame, &V6, 0, &numbers),
+            2 => number(frame, &V4, TAG, &numbers),
+            _ => number(frame, &V6, TAG, &numbers),
         }
     }
     // SAFETY: the context is the one the kernel gave this run. The call only returns where it failed.
@@ -131,17 +159,28 @@ fn stand(context: &XdpContext) -> Option<u32> {
     None
 }
 
+/// What a frame is given.
+struct Numbers {
+    flow: u32,
+    /// Added to the template's service address.
+    service: u16,
+    sequence: Option<u16>,
+}
+
 /// Makes the frame one of this flow. `frame` has FRAME bytes, and `places` lie `tag` bytes further back.
 #[inline(always)]
-fn number(frame: *mut u8, places: &Places, tag: usize, flow: u32, sequence: Option<u16>) {
-    let [a, b, c, d] = flow.to_be_bytes();
+fn number(frame: *mut u8, places: &Places, tag: usize, numbers: &Numbers) {
+    let [a, b, c, d] = numbers.flow.to_be_bytes();
     // SAFETY: `stand` compared the frame with FRAME bytes, and every place with a tag before it lies within.
     unsafe {
         frame.add(places.client_low + tag).write(a);
         frame.add(places.client_low + tag + 1).write(b);
         frame.add(places.client_port + tag).write(c);
         frame.add(places.client_port + tag + 1).write(d);
-        if let Some(sequence) = sequence {
+        let vip = frame.add(places.vip_low + tag).cast::<[u8; 2]>();
+        let service = u16::from_be_bytes(vip.read()).wrapping_add(numbers.service);
+        vip.write(service.to_be_bytes());
+        if let Some(sequence) = numbers.sequence {
             frame
                 .add(places.sequence + tag)
                 .cast::<u16>()
