@@ -19,22 +19,20 @@ use aya_ebpf::{
     maps::{Array, PerCpuArray, ProgramArray},
     programs::XdpContext,
 };
-use lb_ebpf::bpf::XdpPacket;
+use lb_ebpf::{bpf::XdpPacket, packet::Packet as _};
 
 /// Bytes of every frame: what the longest header takes, in whole words.
 const FRAME: usize = 80;
 /// Where an untagged IPv4/TCP frame has what is numbered.
 const V4: Places = Places {
-    client_low: 28,
-    vip_low: 32,
-    client_port: 34,
+    client: 26,
+    vip: 30,
     sequence: 38,
 };
 /// The same of an untagged IPv6/TCP frame.
 const V6: Places = Places {
-    client_low: 36,
-    vip_low: 52,
-    client_port: 54,
+    client: 34,
+    vip: 50,
     sequence: 58,
 };
 /// Bytes of a VLAN tag.
@@ -50,21 +48,20 @@ static PROGRAMS: ProgramArray = ProgramArray::with_max_entries(1, 0);
 static TEMPLATE: Array<[u64; FRAME / 8]> = Array::with_max_entries(1, 0);
 /// Number of flows minus one; whether the sequence number differs from packet to packet; the frame's shape: bit 0 where
 /// it is IPv6, bit 1 where it has a VLAN tag, bit 2 where the program under test changes its length at its end; whether it
-/// is numbered at all; number of services, whose addresses follow each other.
+/// is numbered at all; number of services, whose addresses follow each other; the last words of the client's and of the first
+/// service's address, and that service's port.
 #[map(name = "BENCH_SETTINGS")]
-static SETTINGS: Array<[u32; 5]> = Array::with_max_entries(1, 0);
+static SETTINGS: Array<[u32; 8]> = Array::with_max_entries(1, 0);
 /// What the next flow follows from, and the number of this CPU's first flow: CPUs have no flow in common.
 #[map(name = "BENCH_ROUND")]
 static ROUND: PerCpuArray<[u32; 2]> = PerCpuArray::with_max_entries(1, 0);
 
 /// Where a frame has what is numbered.
 struct Places {
-    /// The low half of the client's address, or as much of it.
-    client_low: usize,
-    /// The last two bytes of the service's address.
-    vip_low: usize,
-    /// The client's port.
-    client_port: usize,
+    /// The last word of the client's address.
+    client: usize,
+    /// The last word of the service's address; the ports follow.
+    vip: usize,
     /// The sequence number.
     sequence: usize,
 }
@@ -108,7 +105,16 @@ pub fn lb_bench_forget(context: XdpContext) -> u32 {
 #[inline(always)]
 fn stand(context: &XdpContext) -> Option<u32> {
     let template = TEMPLATE.get_ptr(0)?;
-    let [mask, renumber, shape, is_numbered, services] = *SETTINGS.get(0)?;
+    let [
+        mask,
+        renumber,
+        shape,
+        is_numbered,
+        services,
+        client,
+        vip,
+        port,
+    ] = *SETTINGS.get(0)?;
     let round = ROUND.get_ptr_mut(0)?;
     // SAFETY: the counter is this CPU's own.
     let [round, first] = unsafe {
@@ -143,15 +149,16 @@ fn stand(context: &XdpContext) -> Option<u32> {
         let flow = first + (round & mask);
         let service = (u64::from(flow.wrapping_mul(SPREAD)) * u64::from(services)) >> 32;
         let numbers = Numbers {
-            flow,
-            service: service as u16,
+            client: (client + (flow >> 16)).to_be(),
+            vip_and_ports: [(vip + service as u32).to_be(), (flow << 16 | port).to_be()],
             sequence: (renumber != 0).then_some(round as u16),
         };
+        let mut packet = XdpPacket::new(context);
         match shape & 3 {
-            0 => number(frame, &V4, 0, &numbers),
-            1 => number(frame, &V6, 0, &numbers),
-            2 => number(frame, &V4, TAG, &numbers),
-            _ => number(frame, &V6, TAG, &numbers),
+            0 => number(&mut packet, &V4, 0, &numbers)?,
+            1 => number(&mut packet, &V6, 0, &numbers)?,
+            2 => number(&mut packet, &V4, TAG, &numbers)?,
+            _ => number(&mut packet, &V6, TAG, &numbers)?,
         }
     }
     // SAFETY: the context is the one the kernel gave this run. The call only returns where it failed.
@@ -159,33 +166,27 @@ fn stand(context: &XdpContext) -> Option<u32> {
     None
 }
 
-/// What a frame is given.
+/// What a frame is given, as it stands there.
 struct Numbers {
-    flow: u32,
-    /// Added to the template's service address.
-    service: u16,
+    client: u32,
+    vip_and_ports: [u32; 2],
     sequence: Option<u16>,
 }
 
-/// Makes the frame one of this flow. `frame` has FRAME bytes, and `places` lie `tag` bytes further back.
+/// Makes the frame one of this flow; `places` lie `tag` bytes further back. Whole words are stored: what is read in larger
+/// pieces than it was stored in waits until that is done, and no frame from a network does.
 #[inline(always)]
-fn number(frame: *mut u8, places: &Places, tag: usize, numbers: &Numbers) {
-    let [a, b, c, d] = numbers.flow.to_be_bytes();
-    // SAFETY: `stand` compared the frame with FRAME bytes, and every place with a tag before it lies within.
-    unsafe {
-        frame.add(places.client_low + tag).write(a);
-        frame.add(places.client_low + tag + 1).write(b);
-        frame.add(places.client_port + tag).write(c);
-        frame.add(places.client_port + tag + 1).write(d);
-        let vip = frame.add(places.vip_low + tag).cast::<[u8; 2]>();
-        let service = u16::from_be_bytes(vip.read()).wrapping_add(numbers.service);
-        vip.write(service.to_be_bytes());
-        if let Some(sequence) = numbers.sequence {
-            frame
-                .add(places.sequence + tag)
-                .cast::<u16>()
-                .write_unaligned(sequence);
-        }
+fn number(
+    packet: &mut XdpPacket<'_>,
+    places: &Places,
+    tag: usize,
+    numbers: &Numbers,
+) -> Option<()> {
+    packet.store(places.client + tag, &[numbers.client])?;
+    packet.store(places.vip + tag, &numbers.vip_and_ports)?;
+    match numbers.sequence {
+        Some(sequence) => packet.store_u16(places.sequence + tag, sequence),
+        None => Some(()),
     }
 }
 

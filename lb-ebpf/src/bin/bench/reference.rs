@@ -35,7 +35,7 @@ const IPIP: u32 = 2;
 /// Lowest port of translated flows, and how many there are.
 const PORTS: (u32, u32) = (1024, 31_744);
 /// Ports that are tried for a translated flow.
-const TRIES: u32 = 8;
+const TRIES: u32 = 16;
 
 /// Words stand as in the frame. Key: VIP; port and protocol. Value: number; first slot and number of slots of its ring.
 #[map(name = "REF_SERVICES")]

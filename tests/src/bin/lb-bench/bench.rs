@@ -5,9 +5,9 @@ use aya::programs::ProgramFd;
 use lb_common::Reason;
 
 use super::{
-    cases::{Case, Counted, Program, Sender, Work},
+    cases::{CLIENTS, Case, Counted, Program, Sender, Work},
     rig::{Key, Rig},
-    stand::{Packets, Stand},
+    stand::{Packets, Ran, Stand},
 };
 
 /// The stand and the tables of every case.
@@ -27,6 +27,8 @@ pub struct Measured {
     pub lost: Option<u32>,
 }
 
+/// Seeds that are tried for a place for every flow.
+const SEEDS: u64 = 64;
 /// Actions of linux/bpf.h.
 const XDP_PASS: u32 = 2;
 const XDP_TX: u32 = 3;
@@ -57,31 +59,62 @@ impl Bench {
     /// Where a program could not be called.
     pub fn prepare(&mut self, case: &mut Case) -> Result<()> {
         let programs = self.programs(case)?;
-        for program in &programs {
-            match &case.work {
-                Work::Plain | Work::New => {}
-                Work::Open(opening) => {
-                    // The numbering visits every flow once in as many packets. From the second pass on they are open.
-                    self.pass(program, case, opening, case.flows)?;
-                    self.pass(program, case, &case.frame, case.flows)?;
-                }
-                Work::Flood {
-                    open,
-                    opening,
-                    following,
-                } => {
-                    self.pass(program, case, opening, *open)?;
-                    self.pass(program, case, following, *open)?;
-                }
-                Work::Full => {
+        match &case.work {
+            Work::Plain | Work::New => {}
+            Work::Open(opening) => self.open(&programs, case, opening, &case.frame, case.flows)?,
+            Work::Flood {
+                open,
+                opening,
+                following,
+            } => self.open(&programs, case, opening, following, *open)?,
+            Work::Full => {
+                for program in &programs {
                     let packets = packets(case, &case.frame, case.flows);
-                    self.stand.run(program, &packets, 4 * case.rig.room)?;
+                    self.run(case, program, &packets, 4 * case.rig.room)?;
                 }
             }
         }
         if case.sender == Sender::Backend {
             let (_, sent) = self.rig(case)?.world.kernel.forward(&case.frame)?;
             case.frame = answered(&sent, case.shape.is_v6);
+        }
+        Ok(())
+    }
+
+    /// Opens so many flows by a frame and lets another one follow, in lb and then in the reference.
+    ///
+    /// A table of buckets has no place for a few flows long before it is full, and which these are depends on the seed of
+    /// their hash: another one is tried until each has its place. All other flows of the tables are forgotten.
+    fn open(
+        &mut self,
+        programs: &[ProgramFd],
+        case: &Case,
+        opening: &[u8],
+        following: &[u8],
+        flows: u32,
+    ) -> Result<()> {
+        let mut seed = 0;
+        let mut displaced = u64::MAX;
+        while displaced > 0 {
+            ensure!(
+                seed < SEEDS,
+                "{}: {displaced} of {flows} flows found no place",
+                case.name
+            );
+            seed += 1;
+            let rig = self.rig(case)?;
+            if flows > 1 {
+                rig.empty();
+                rig.reseed(seed);
+            }
+            let before = rig.displaced()?;
+            // The numbering visits every flow once in as many packets.
+            self.pass(&programs[0], case, opening, flows)?;
+            displaced = self.rig(case)?.displaced()? - before;
+        }
+        self.pass(&programs[0], case, following, flows)?;
+        for reference in &programs[1..] {
+            self.pass(reference, case, opening, flows)?;
         }
         Ok(())
     }
@@ -118,7 +151,7 @@ impl Bench {
         Ok(Measured {
             ns,
             reference_ns,
-            lost: self.lost(&lb, case)?,
+            lost: self.lost(case)?,
         })
     }
 
@@ -154,22 +187,28 @@ impl Bench {
                 self.pass(program, case, &case.frame, case.flows)
             }
             Work::Flood {
-                open, following, ..
-            } => self.pass(program, case, following, *open),
+                open,
+                opening,
+                following,
+            } => {
+                // Of the flows that the last round's flood has cost their place, a packet would be answered with a reset.
+                self.rig(case)?.empty();
+                self.pass(program, case, opening, *open)?;
+                self.pass(program, case, following, *open)
+            }
             _ => Ok(()),
         }
     }
 
     /// Each flow once.
     fn pass(&mut self, program: &ProgramFd, case: &Case, frame: &[u8], flows: u32) -> Result<()> {
-        self.stand
-            .run(program, &packets(case, frame, flows), flows)?;
+        self.run(case, program, &packets(case, frame, flows), flows)?;
         Ok(())
     }
 
     fn timed(&mut self, program: &ProgramFd, case: &Case, repeat: u32) -> Result<f64> {
         let packets = packets(case, &case.frame, case.flows);
-        let ran = self.stand.run(program, &packets, repeat)?;
+        let ran = self.run(case, program, &packets, repeat)?;
         let wanted = if case.counted == Counted::As(Reason::NoService) {
             XDP_PASS
         } else {
@@ -184,18 +223,24 @@ impl Bench {
         Ok(ran.ns)
     }
 
+    fn run(
+        &mut self,
+        case: &Case,
+        program: &ProgramFd,
+        packets: &Packets<'_>,
+        repeat: u32,
+    ) -> Result<Ran> {
+        let ran = self.stand.run(program, packets, repeat);
+        ran.with_context(|| format!("{}, {repeat} packets", case.name))
+    }
+
     /// Open flows that a flood has cost their place.
-    fn lost(&mut self, program: &ProgramFd, case: &Case) -> Result<Option<u32>> {
-        let Work::Flood {
-            open, following, ..
-        } = &case.work
-        else {
+    fn lost(&self, case: &Case) -> Result<Option<u32>> {
+        let Work::Flood { open, .. } = case.work else {
             return Ok(None);
         };
-        let before = self.rig(case)?.counted(Reason::FlowHit)?;
-        self.pass(program, case, following, *open)?;
-        let found = self.rig(case)?.counted(Reason::FlowHit)? - before;
-        Ok(Some(u32::try_from(u64::from(*open) - found)?))
+        let left = self.rig(case)?.flows_from(CLIENTS);
+        Ok(Some(open - left))
     }
 
     /// The program under test, and the reference where the case has one of its own.

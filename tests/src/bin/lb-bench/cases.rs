@@ -4,6 +4,7 @@ mod list;
 
 use std::net::SocketAddr;
 
+use anyhow::{Result, ensure};
 use lb_common::Reason;
 use lb_tests::frames::{Segment, tagged, tcp};
 
@@ -13,6 +14,36 @@ pub use list::{YARDSTICK, all};
 
 /// Bytes of every frame.
 pub const FRAME: usize = 80;
+/// First byte of the addresses of IPv4 clients.
+pub const CLIENTS: u8 = 10;
+/// The same of those that only send SYNs.
+const STRANGERS: u8 = 11;
+
+/// The cases whose name contains one of `wanted`, and those they are compared with; all where nothing is wanted.
+///
+/// # Errors
+/// Where there are none.
+pub fn chosen(most: u32, wanted: &[String]) -> Result<Vec<Case>> {
+    let all = all(most);
+    if wanted.is_empty() {
+        return Ok(all);
+    }
+    let is_wanted = |case: &&Case| wanted.iter().any(|part| case.name.contains(part));
+    let mut names: Vec<&str> = all.iter().take(2).map(|case| case.name).collect();
+    names.push(YARDSTICK);
+    let mut found = false;
+    for case in all.iter().filter(is_wanted) {
+        found = true;
+        names.push(case.name);
+        names.extend(case.reference);
+        names.extend(case.targets.iter().filter_map(Target::other));
+    }
+    ensure!(found, "no case is called anything like {wanted:?}");
+    Ok(all
+        .into_iter()
+        .filter(|case| names.contains(&case.name))
+        .collect())
+}
 
 /// One case: a frame, over a number of flows, and what becomes of it.
 pub struct Case {
@@ -163,10 +194,6 @@ impl Case {
         self
     }
 }
-
-/// Networks of clients; all but the last two bytes, where they are of IPv4.
-const CLIENTS: u8 = 10;
-const STRANGERS: u8 = 11;
 
 /// A frame of [`FRAME`] bytes, which its data fills.
 fn frame(network: u8, vip: &str, flags: &'static str, shape: Shape) -> Vec<u8> {

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::{
     bench::Measured,
-    cases::{Case, YARDSTICK},
+    cases::{Case, Program, YARDSTICK},
     target::{Judged, Target},
 };
 
@@ -15,6 +15,8 @@ pub struct Figure {
     pub case: &'static str,
     /// Median nanoseconds per packet, the stand included.
     pub ns: f64,
+    /// First and third quartile of that.
+    pub ns_quartiles: [f64; 2],
     /// Median of D in nanoseconds.
     pub net_ns: f64,
     /// First and third quartile of D.
@@ -31,6 +33,9 @@ pub struct Figure {
     pub lost: Option<u32>,
     /// The targets.
     pub targets: Vec<Judged>,
+    /// Whether the ratio tells how fast lb is, and may be compared with that of another run.
+    #[serde(skip)]
+    pub is_compared: bool,
 }
 
 /// The rounds of all cases: one row per round, in it one entry per case.
@@ -68,6 +73,7 @@ impl Rounds<'_> {
         Figure {
             case: case.name,
             ns: median(&self.ns(at)),
+            ns_quartiles: quartiles(&self.ns(at)),
             net_ns: median(&net),
             net_quartiles_ns: quartiles(&net),
             reference_ns: case.reference.map(|_| median(&reference)),
@@ -76,6 +82,7 @@ impl Rounds<'_> {
             ratio_quartiles: quartiles(&ratios),
             lost,
             targets: case.targets.iter().map(judged).collect(),
+            is_compared: case.program == Program::Lb && case.cpus == 1,
         }
     }
 

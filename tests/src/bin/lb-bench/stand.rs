@@ -18,7 +18,7 @@ pub struct Stand {
     outer: Ebpf,
     programs: ProgramArray<MapData>,
     template: Array<MapData, [u64; FRAME / 8]>,
-    settings: Array<MapData, [u32; 5]>,
+    settings: Array<MapData, [u32; 8]>,
     rounds: PerCpuArray<MapData, [u32; 2]>,
 }
 
@@ -132,12 +132,16 @@ impl Stand {
         let shape = u32::from(packets.shape.is_v6)
             | u32::from(packets.shape.is_tagged) << 1
             | u32::from(packets.grows_behind) << 2;
+        let [client, vip, port] = ends(frame, packets.shape)?;
         let settings = [
             packets.flows - 1,
             u32::from(packets.renumber),
             shape,
             u32::from(packets.is_numbered),
             packets.services,
+            client,
+            vip,
+            port,
         ];
         self.settings.set(0, settings, 0)?;
         let rounds = self.rounds.get(&0, 0)?;
@@ -205,6 +209,15 @@ pub fn stay_on(cpu: u32) -> Result<()> {
 /// Nanoseconds per packet of CPUs that work at once, each of which takes this long for one of its own.
 pub fn together(each: impl Iterator<Item = f64>) -> f64 {
     1.0 / each.map(|ns| 1.0 / ns).sum::<f64>()
+}
+
+/// The last words of a frame's addresses, and its destination port.
+fn ends(frame: &[u8], shape: Shape) -> Result<[u32; 3]> {
+    let (client, vip) = if shape.is_v6 { (34, 50) } else { (26, 30) };
+    let tag = if shape.is_tagged { 4 } else { 0 };
+    let word =
+        |at: usize| -> Result<u32> { Ok(u32::from_be_bytes(frame[at + tag..][..4].try_into()?)) };
+    Ok([word(client)?, word(vip)?, word(vip + 4)? & 0xffff])
 }
 
 /// Nanoseconds per packet as the kernel measures them, in whole ones: from outside one would also measure how it waits

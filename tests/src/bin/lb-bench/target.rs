@@ -31,6 +31,14 @@ pub struct Judged {
 }
 
 impl Target {
+    /// The case that it is compared with.
+    pub const fn other(&self) -> Option<&'static str> {
+        match self {
+            Self::Of(case, _) | Self::Packets(case, _) => Some(case),
+            Self::OfReference(_) | Self::Ns(_) | Self::NoneLost => None,
+        }
+    }
+
     /// Compares what was measured, in the unit that the target speaks of, with the bound.
     pub fn judge(&self, measured: f64) -> Judged {
         let (what, bound) = match self {

@@ -33,10 +33,11 @@ pub fn all(most: u32) -> Vec<Case> {
     lists.into_iter().flatten().collect()
 }
 
-/// The tables of a case that has them for itself, half full with so many entries.
+/// The tables of a case that has them for itself, with so many entries in use: a quarter of them, so that each flow can have
+/// its place.
 const fn rig(name: &'static str, layout: Layout, entries: u32) -> Key {
-    let room = if entries > TIGHT / 2 {
-        2 * entries
+    let room = if entries > TIGHT / 4 {
+        4 * entries
     } else {
         TIGHT
     };
@@ -45,6 +46,11 @@ const fn rig(name: &'static str, layout: Layout, entries: u32) -> Key {
 
 /// The tables of all that have one flow.
 const ONE: Key = rig("one flow each", Layout::Ways, 0);
+
+/// The tables that flows begin in, which are emptied before each round.
+fn fresh(most: u32) -> Key {
+    rig("new", Layout::Ways, (1 << 18).min(most))
+}
 
 /// What costs without lb, and what is none of lb's.
 fn floors() -> Vec<Case> {
@@ -220,7 +226,7 @@ fn begun(most: u32) -> Vec<Case> {
     let flood = rig("flood", Layout::Ways, many);
     vec![
         new(
-            rig("new", Layout::Ways, MOST.min(most)),
+            rig("new", Layout::Ways, (1 << 18).min(most)),
             "new flow",
             Work::New,
         )
@@ -277,7 +283,7 @@ fn pairs(most: u32) -> Vec<Case> {
     const VIP: &str = "192.0.2.10:80";
     let many = MANY.min(most);
     let open = rig("two CPUs, open", Layout::Ways, 2 * many);
-    let new = rig("new", Layout::Ways, MOST.min(most));
+    let new = fresh(most);
     let (one_open, one_new) = ("direct return, one CPU of two", "new flow");
     let both = |case: Case, one| Case { cpus: 2, ..case }.reaching(Target::Packets(one, 1.9));
     vec![
