@@ -1,33 +1,78 @@
 //! What is measured.
 
+mod list;
+
 use std::net::SocketAddr;
 
+use anyhow::{Result, ensure};
 use lb_common::Reason;
 use lb_tests::frames::{Segment, tagged, tcp};
 
+use super::{rig::Key, target::Target};
+
+pub use list::{YARDSTICK, all};
+
 /// Bytes of every frame.
 pub const FRAME: usize = 80;
+/// First byte of the addresses of IPv4 clients.
+pub const CLIENTS: u8 = 10;
+/// The same of those that only send SYNs.
+const STRANGERS: u8 = 11;
+
+/// The cases whose name contains one of `wanted`, and those they are compared with; all where nothing is wanted.
+///
+/// # Errors
+/// Where there are none.
+pub fn chosen(most: u32, wanted: &[String]) -> Result<Vec<Case>> {
+    let all = all(most);
+    if wanted.is_empty() {
+        return Ok(all);
+    }
+    let is_wanted = |case: &&Case| wanted.iter().any(|part| case.name.contains(part));
+    let mut names: Vec<&str> = all.iter().take(2).map(|case| case.name).collect();
+    names.push(YARDSTICK);
+    let mut found = false;
+    for case in all.iter().filter(is_wanted) {
+        found = true;
+        names.push(case.name);
+        names.extend(case.reference);
+        names.extend(case.targets.iter().filter_map(Target::other));
+    }
+    ensure!(found, "no case is called anything like {wanted:?}");
+    Ok(all
+        .into_iter()
+        .filter(|case| names.contains(&case.name))
+        .collect())
+}
 
 /// One case: a frame, over a number of flows, and what becomes of it.
 pub struct Case {
     /// Its name.
     pub name: &'static str,
+    /// Whose tables.
+    pub rig: Key,
     /// Which program.
     pub program: Program,
-    /// The frame; its client's address and port are numbered by flow.
+    /// The frame; its client's address and port are numbered by flow, its VIP by service.
     pub frame: Vec<u8>,
     /// What the frame looks like.
     pub shape: Shape,
-    /// A frame that every flow is opened with before the first round.
-    pub opening: Option<Vec<u8>>,
-    /// Number of flows, a power of two.
+    /// What is known of its flows.
+    pub work: Work,
+    /// Number of flows of each CPU, a power of two.
     pub flows: u32,
+    /// How many CPUs work at once.
+    pub cpus: u32,
     /// Whose packets are measured.
     pub sender: Sender,
     /// Whether the sequence number differs from packet to packet.
     pub renumber: bool,
     /// What the packets are counted as, each of them.
-    pub reason: Option<Reason>,
+    pub counted: Counted,
+    /// The case whose reference it is compared with: its own name where the reference does the same.
+    pub reference: Option<&'static str>,
+    /// What it has to reach.
+    pub targets: Vec<Target>,
 }
 
 /// A program under test.
@@ -41,6 +86,28 @@ pub enum Program {
     Lb,
 }
 
+/// What is known of a case's flows when their packets come.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Work {
+    /// Nothing, and nothing needs to be.
+    Plain,
+    /// They are open, by this frame of each, and had a packet a moment ago.
+    Open(Vec<u8>),
+    /// Each packet begins one, and there is room for it.
+    New,
+    /// Each packet begins one, and another must go.
+    Full,
+    /// Each packet is a SYN that nothing follows, while other flows are open.
+    Flood {
+        /// How many are open.
+        open: u32,
+        /// A frame that each of them was opened with.
+        opening: Vec<u8>,
+        /// A frame of each that follows.
+        following: Vec<u8>,
+    },
+}
+
 /// Whose packets.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Sender {
@@ -48,6 +115,17 @@ pub enum Sender {
     Client,
     /// A backend's answers to the one flow, as they follow from what was sent to it.
     Backend,
+}
+
+/// How lb's counters prove that the packets took the way that is measured.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Counted {
+    /// They are not asked.
+    Not,
+    /// For this reason.
+    As(Reason),
+    /// As forwarded to some backend.
+    Forwarded,
 }
 
 /// What the headers of a frame are.
@@ -73,139 +151,57 @@ const TAGGED: Shape = Shape {
 };
 
 impl Case {
-    /// All of them; the first is the one that the others are compared with.
-    pub fn all() -> Vec<Self> {
-        let mut all = vec![
-            Self {
-                program: Program::Empty,
-                reason: None,
-                ..Self::of("empty program", "192.0.2.10:80", "A", PLAIN)
-            },
-            Self {
-                reason: Some(Reason::NoService),
-                ..Self::of("passed: not a service", "192.0.2.99:80", "A", PLAIN)
-            },
-            Self {
-                program: Program::Room,
-                reason: None,
-                ..Self::of(
-                    "room for an outer header, alone",
-                    "192.0.2.10:80",
-                    "A",
-                    PLAIN,
-                )
-            },
-        ];
-        all.extend(established());
-        all.extend(answers());
-        all.extend(begun());
-        all
-    }
-
-    fn of(name: &'static str, vip: &str, flags: &'static str, shape: Shape) -> Self {
+    /// A packet of one flow, which nothing is known of.
+    fn of(rig: Key, name: &'static str, vip: &str, flags: &'static str, shape: Shape) -> Self {
         Self {
             name,
+            rig,
             program: Program::Lb,
-            frame: frame(vip, flags, shape),
+            frame: frame(CLIENTS, vip, flags, shape),
             shape,
-            opening: None,
+            work: Work::Plain,
             flows: 1,
+            cpus: 1,
             sender: Sender::Client,
             renumber: false,
-            reason: Some(Reason::FlowHit),
+            counted: Counted::As(Reason::FlowHit),
+            reference: None,
+            targets: Vec::new(),
         }
     }
 
-    fn established(name: &'static str, vip: &str, shape: Shape, flows: u32) -> Self {
+    /// Packets of open flows.
+    fn open(rig: Key, name: &'static str, vip: &str, shape: Shape, flows: u32) -> Self {
         Self {
-            opening: Some(frame(vip, "S", shape)),
+            work: Work::Open(frame(CLIENTS, vip, "S", shape)),
             flows,
-            ..Self::of(name, vip, "A", shape)
+            ..Self::of(rig, name, vip, "A", shape)
         }
     }
-}
 
-/// Packets of open flows, every way of forwarding.
-fn established() -> Vec<Case> {
-    const MANY: u32 = 65_536;
-    let case = Case::established;
-    vec![
-        case("direct return", "192.0.2.10:80", PLAIN, 1),
-        case("direct return, 65,536 flows", "192.0.2.10:80", PLAIN, MANY),
-        case("direct return, IPv6", "[2001:db8::10]:80", V6, 1),
-        case("direct return, VLAN", "192.0.2.10:80", TAGGED, 1),
-        case("nat", "192.0.2.30:80", PLAIN, 1),
-        case("nat, 65,536 flows", "192.0.2.30:80", PLAIN, MANY),
-        case("nat, IPv6", "[2001:db8::30]:80", V6, 1),
-        case("nat, VLAN", "192.0.2.30:80", TAGGED, 1),
-        case("nat, IPv4 to IPv6", "192.0.2.70:80", PLAIN, 1),
-        case("nat, IPv6 to IPv4", "[2001:db8::70]:80", V6, 1),
-        case("ipip", "192.0.2.40:80", PLAIN, 1),
-        case("ipip, 65,536 flows", "192.0.2.40:80", PLAIN, MANY),
-        case("ipip, IPv6", "[2001:db8::40]:80", V6, 1),
-        case("ipip, VLAN", "192.0.2.40:80", TAGGED, 1),
-        case("gue", "192.0.2.50:80", PLAIN, 1),
-        case("gue, IPv6", "[2001:db8::50]:80", V6, 1),
-        Case {
-            reason: Some(Reason::FlowFallback),
-            ..Case::of(
-                "mid-flow without entry, maglev",
-                "192.0.2.60:80",
-                "A",
-                PLAIN,
-            )
-        },
-    ]
-}
+    /// The same, which the reference does too.
+    fn compared(self, target: Target) -> Self {
+        Self {
+            reference: Some(self.name),
+            ..self
+        }
+        .reaching(target)
+    }
 
-/// Answers of backends whose address is translated.
-fn answers() -> Vec<Case> {
-    let case = |name, vip, shape| Case {
-        sender: Sender::Backend,
-        reason: Some(Reason::FlowReply),
-        ..Case::established(name, vip, shape, 1)
-    };
-    vec![
-        case("nat, answer", "192.0.2.30:80", PLAIN),
-        case("nat, answer, IPv6", "[2001:db8::30]:80", V6),
-    ]
-}
-
-/// First packets, and those that nobody takes.
-fn begun() -> Vec<Case> {
-    let begun = |name, vip| Case {
-        opening: Some(frame(vip, "S", PLAIN)),
-        renumber: true,
-        reason: Some(Reason::FlowReused),
-        ..Case::of(name, vip, "S", PLAIN)
-    };
-    vec![
-        begun("new flow on a used five-tuple", "192.0.2.11:80"),
-        begun("new flow on a used five-tuple, ipip", "192.0.2.41:80"),
-        Case {
-            flows: 1 << 28,
-            reason: Some(Reason::FlowNew),
-            ..Case::of(
-                "new flow, table full, one evicted each",
-                "192.0.2.10:80",
-                "S",
-                PLAIN,
-            )
-        },
-        Case {
-            reason: Some(Reason::ResetNoFlow),
-            ..Case::of("answered with a reset", "192.0.2.20:80", "A", PLAIN)
-        },
-    ]
+    /// The same, which has to reach this too.
+    fn reaching(mut self, target: Target) -> Self {
+        self.targets.push(target);
+        self
+    }
 }
 
 /// A frame of [`FRAME`] bytes, which its data fills.
-fn frame(vip: &str, flags: &'static str, shape: Shape) -> Vec<u8> {
+fn frame(network: u8, vip: &str, flags: &'static str, shape: Shape) -> Vec<u8> {
     let vip: SocketAddr = vip.parse().unwrap_or_else(|error| panic!("{vip}: {error}"));
     let client: SocketAddr = if shape.is_v6 {
         ([0x2001, 0xdb8, 0xc, 0, 0, 0, 0, 0], 0).into()
     } else {
-        ([10, 0, 0, 0], 0).into()
+        ([network, 0, 0, 0], 0).into()
     };
     let with = |payload: &[u8]| {
         let frame = tcp(client, vip, &Segment::new(flags).with(payload));

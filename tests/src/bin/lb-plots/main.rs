@@ -36,7 +36,7 @@ fn run(options: &Options) -> Result<()> {
     let mut text =
         fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
     for (marker, table) in page::tables() {
-        text = page::between(&text, marker, &table)?;
+        text = page::PAGE.with(&text, marker, &table)?;
     }
     write(path, &text)?;
 

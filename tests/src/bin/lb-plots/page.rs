@@ -1,11 +1,17 @@
-//! The tables, as Markdown, and their places in the page.
+//! The tables, as Markdown, and the page they stand in.
 
-use anyhow::{Context as _, Result};
+use lb_tests::page::Page;
 
 use crate::{
     choose::{SCHEDULERS, members},
     disruption::{CHANGES, Failure},
     evenness::{self, Spread},
+};
+
+/// The page.
+pub const PAGE: Page = Page {
+    name: "schedulers.md",
+    command: "cargo xtask plots",
 };
 
 /// Flows per backend that the table about flows is made after.
@@ -22,18 +28,6 @@ pub fn tables() -> [(&'static str, String); 4] {
         ("failures", failures()),
         ("changes", changes()),
     ]
-}
-
-/// `page` with `table` between the comments that begin and end the place called `marker`.
-pub fn between(page: &str, marker: &str, table: &str) -> Result<String> {
-    let begin = format!("<!-- {marker}: made by `cargo xtask plots` -->\n");
-    let end = format!("<!-- end of {marker} -->");
-    let parts = page
-        .split_once(&begin)
-        .and_then(|(head, rest)| Some((head, rest.split_once(&end)?.1)));
-    let (head, tail) =
-        parts.with_context(|| format!("schedulers.md has no place for {marker}: {begin}{end}"))?;
-    Ok(format!("{head}{begin}\n{table}\n{end}{tail}"))
 }
 
 fn flows() -> String {

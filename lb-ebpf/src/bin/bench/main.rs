@@ -10,6 +10,8 @@
     reason = "the kernel calls these by name and reads the licence section"
 )]
 
+mod reference;
+
 use aya_ebpf::{
     bindings::xdp_action,
     helpers::generated::{bpf_xdp_adjust_head, bpf_xdp_adjust_tail},
@@ -17,25 +19,28 @@ use aya_ebpf::{
     maps::{Array, PerCpuArray, ProgramArray},
     programs::XdpContext,
 };
+use lb_ebpf::{bpf::XdpPacket, packet::Packet as _};
 
 /// Bytes of every frame: what the longest header takes, in whole words.
 const FRAME: usize = 80;
 /// Where an untagged IPv4/TCP frame has what is numbered.
 const V4: Places = Places {
-    client_low: 28,
-    client_port: 34,
+    client: 26,
+    vip: 30,
     sequence: 38,
 };
 /// The same of an untagged IPv6/TCP frame.
 const V6: Places = Places {
-    client_low: 36,
-    client_port: 54,
+    client: 34,
+    vip: 50,
     sequence: 58,
 };
 /// Bytes of a VLAN tag.
 const TAG: usize = 4;
 /// An odd number near 2^32 divided by the golden ratio: its multiples visit every flow once (Weyl).
 const WEYL: u32 = 0x9e37_79b1;
+/// Another one: the product's upper half gives a flow its service, the same each time.
+const SPREAD: u32 = 0x85eb_ca6b;
 
 #[map(name = "BENCH_PROGRAMS")]
 static PROGRAMS: ProgramArray = ProgramArray::with_max_entries(1, 0);
@@ -43,18 +48,20 @@ static PROGRAMS: ProgramArray = ProgramArray::with_max_entries(1, 0);
 static TEMPLATE: Array<[u64; FRAME / 8]> = Array::with_max_entries(1, 0);
 /// Number of flows minus one; whether the sequence number differs from packet to packet; the frame's shape: bit 0 where
 /// it is IPv6, bit 1 where it has a VLAN tag, bit 2 where the program under test changes its length at its end; whether it
-/// is numbered at all.
+/// is numbered at all; number of services, whose addresses follow each other; the last words of the client's and of the first
+/// service's address, and that service's port.
 #[map(name = "BENCH_SETTINGS")]
-static SETTINGS: Array<[u32; 4]> = Array::with_max_entries(1, 0);
+static SETTINGS: Array<[u32; 8]> = Array::with_max_entries(1, 0);
+/// What the next flow follows from, and the number of this CPU's first flow: CPUs have no flow in common.
 #[map(name = "BENCH_ROUND")]
-static ROUND: PerCpuArray<u32> = PerCpuArray::with_max_entries(1, 0);
+static ROUND: PerCpuArray<[u32; 2]> = PerCpuArray::with_max_entries(1, 0);
 
 /// Where a frame has what is numbered.
 struct Places {
-    /// The low half of the client's address, or as much of it.
-    client_low: usize,
-    /// The client's port.
-    client_port: usize,
+    /// The last word of the client's address.
+    client: usize,
+    /// The last word of the service's address; the ports follow.
+    vip: usize,
     /// The sequence number.
     sequence: usize,
 }
@@ -83,14 +90,35 @@ pub fn lb_bench_null(_context: XdpContext) -> u32 {
     xdp_action::XDP_TX
 }
 
+/// What lb is compared with.
+#[xdp]
+pub fn lb_bench_reference(context: XdpContext) -> u32 {
+    reference::forward(&mut XdpPacket::new(&context)).unwrap_or(xdp_action::XDP_PASS)
+}
+
+/// Takes the flow of the frame out of the reference's memory.
+#[xdp]
+pub fn lb_bench_forget(context: XdpContext) -> u32 {
+    reference::forget(&XdpPacket::new(&context)).unwrap_or(xdp_action::XDP_PASS)
+}
+
 #[inline(always)]
 fn stand(context: &XdpContext) -> Option<u32> {
     let template = TEMPLATE.get_ptr(0)?;
-    let [mask, renumber, shape, is_numbered] = *SETTINGS.get(0)?;
+    let [
+        mask,
+        renumber,
+        shape,
+        is_numbered,
+        services,
+        client,
+        vip,
+        port,
+    ] = *SETTINGS.get(0)?;
     let round = ROUND.get_ptr_mut(0)?;
     // SAFETY: the counter is this CPU's own.
-    let round = unsafe {
-        *round = (*round).wrapping_add(WEYL);
+    let [round, first] = unsafe {
+        (*round)[0] = (*round)[0].wrapping_add(WEYL);
         *round
     };
     // What the program under test put to the frame, or took from it, in the round before.
@@ -118,12 +146,19 @@ fn stand(context: &XdpContext) -> Option<u32> {
         frame.cast::<[u64; FRAME / 8]>().write(template.read());
     }
     if is_numbered != 0 {
-        let (flow, sequence) = (round & mask, (renumber != 0).then_some(round as u16));
+        let flow = first + (round & mask);
+        let service = (u64::from(flow.wrapping_mul(SPREAD)) * u64::from(services)) >> 32;
+        let numbers = Numbers {
+            client: (client + (flow >> 16)).to_be(),
+            vip_and_ports: [(vip + service as u32).to_be(), (flow << 16 | port).to_be()],
+            sequence: (renumber != 0).then_some(round as u16),
+        };
+        let mut packet = XdpPacket::new(context);
         match shape & 3 {
-            0 => number(frame, &V4, 0, flow, sequence),
-            1 => number(frame, &V6, 0, flow, sequence),
-            2 => number(frame, &V4, TAG, flow, sequence),
-            _ => number(frame, &V6, TAG, flow, sequence),
+            0 => number(&mut packet, &V4, 0, &numbers)?,
+            1 => number(&mut packet, &V6, 0, &numbers)?,
+            2 => number(&mut packet, &V4, TAG, &numbers)?,
+            _ => number(&mut packet, &V6, TAG, &numbers)?,
         }
     }
     // SAFETY: the context is the one the kernel gave this run. The call only returns where it failed.
@@ -131,22 +166,27 @@ fn stand(context: &XdpContext) -> Option<u32> {
     None
 }
 
-/// Makes the frame one of this flow. `frame` has FRAME bytes, and `places` lie `tag` bytes further back.
+/// What a frame is given, as it stands there.
+struct Numbers {
+    client: u32,
+    vip_and_ports: [u32; 2],
+    sequence: Option<u16>,
+}
+
+/// Makes the frame one of this flow; `places` lie `tag` bytes further back. Whole words are stored: what is read in larger
+/// pieces than it was stored in waits until that is done, and no frame from a network does.
 #[inline(always)]
-fn number(frame: *mut u8, places: &Places, tag: usize, flow: u32, sequence: Option<u16>) {
-    let [a, b, c, d] = flow.to_be_bytes();
-    // SAFETY: `stand` compared the frame with FRAME bytes, and every place with a tag before it lies within.
-    unsafe {
-        frame.add(places.client_low + tag).write(a);
-        frame.add(places.client_low + tag + 1).write(b);
-        frame.add(places.client_port + tag).write(c);
-        frame.add(places.client_port + tag + 1).write(d);
-        if let Some(sequence) = sequence {
-            frame
-                .add(places.sequence + tag)
-                .cast::<u16>()
-                .write_unaligned(sequence);
-        }
+fn number(
+    packet: &mut XdpPacket<'_>,
+    places: &Places,
+    tag: usize,
+    numbers: &Numbers,
+) -> Option<()> {
+    packet.store(places.client + tag, &[numbers.client])?;
+    packet.store(places.vip + tag, &numbers.vip_and_ports)?;
+    match numbers.sequence {
+        Some(sequence) => packet.store_u16(places.sequence + tag, sequence),
+        None => Some(()),
     }
 }
 
