@@ -184,6 +184,8 @@ impl Bench {
     fn freshen(&mut self, program: &ProgramFd, case: &Case) -> Result<()> {
         match &case.work {
             Work::Open(_) | Work::Plain if case.flows > 1 => {
+                // The first packet tells the flow table that the flow lives, the second finds it there and has it at hand.
+                self.pass(program, case, &case.frame, case.flows)?;
                 self.pass(program, case, &case.frame, case.flows)
             }
             Work::Flood {
