@@ -36,8 +36,7 @@ pub struct Compared {
     pub is_worse: bool,
 }
 
-/// Two runs differ by so much of a ratio though nothing has changed: seen between runs on a machine that does other work
-/// beside.
+/// Two runs may differ by so much of a ratio though nothing has changed: programs and tables lie elsewhere in memory.
 const BETWEEN_RUNS: f64 = 0.15;
 /// The kernel tells times in whole nanoseconds: a D has an error of one.
 const RESOLUTION_NS: f64 = 1.0;

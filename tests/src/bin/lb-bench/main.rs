@@ -19,6 +19,7 @@ mod stand;
 mod target;
 
 use std::{
+    io::{self, IsTerminal as _},
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -128,9 +129,10 @@ fn run(options: &Options) -> Result<()> {
 
 /// One row per round.
 fn measure(cases: &mut [Case], options: &Options) -> Result<Vec<Vec<Measured>>> {
+    let is_watched = io::stderr().is_terminal() && !is_quiet(options);
     let tell = |what: &str| {
-        if !is_quiet(options) {
-            eprint!("\r{what:<40}");
+        if is_watched {
+            eprint!("\r{what:<60}");
         }
     };
     stand::stay_on(0)?;
@@ -149,7 +151,7 @@ fn measure(cases: &mut [Case], options: &Options) -> Result<Vec<Vec<Measured>>> 
         rows.push(row.collect::<Result<_>>()?);
     }
     tell("");
-    if !is_quiet(options) {
+    if is_watched {
         eprintln!();
     }
     Ok(rows)
