@@ -57,7 +57,9 @@ pub fn measure(rounds: u32, seconds: u32) -> Result<Vec<Clients>> {
                 "\r\x1b[Kreal clients: round {round} of {rounds}: {name}, {}",
                 mode.name()
             );
-            let outcome = peer.load(*mode, seconds)?;
+            let outcome = peer
+                .load(*mode, seconds)
+                ?;
             ensure!(
                 outcome.failed == 0,
                 "{name}, {}: {} requests failed",

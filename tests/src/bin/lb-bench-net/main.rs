@@ -12,7 +12,7 @@ mod report;
 use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::{Result, ensure};
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use lb_tests::lab::exclusive;
 
 use report::Report;
@@ -27,12 +27,24 @@ struct Options {
     /// Seconds that real clients run per case and round.
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..60))]
     seconds: u32,
+    /// Measure only this.
+    #[arg(long, value_enum)]
+    only: Option<Part>,
     /// Print JSON only.
     #[arg(long)]
     json: bool,
     /// Draw the figures there, as SVG.
     #[arg(long, value_name = "DIR")]
     plots: Option<PathBuf>,
+}
+
+/// What can be measured by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// Live frames.
+    Live,
+    /// Real clients.
+    Clients,
 }
 
 fn main() -> ExitCode {
@@ -51,10 +63,13 @@ fn run(options: &Options) -> Result<()> {
         "this makes network namespaces and needs root: `cargo xtask bench net`"
     );
     let _turn = exclusive()?;
-    let report = Report {
-        live: live::measure(options.rounds)?,
-        clients: clients::measure(options.rounds, options.seconds)?,
-    };
+    let mut report = Report::default();
+    if options.only != Some(Part::Clients) {
+        report.live = live::measure(options.rounds)?;
+    }
+    if options.only != Some(Part::Live) {
+        report.clients = clients::measure(options.rounds, options.seconds)?;
+    }
     if let Some(directory) = &options.plots {
         plots::draw(directory, &report)?;
     }

@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::{clients::Clients, figure::Figure, live::Live};
 
 /// Everything that was measured.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 pub struct Report {
     /// Live frames.
     pub live: Vec<Live>,
@@ -21,8 +21,12 @@ impl Report {
             println!("{}", serde_json::to_string_pretty(self)?);
             return Ok(());
         }
-        self.print_live();
-        self.print_clients();
+        if !self.live.is_empty() {
+            self.print_live();
+        }
+        if !self.clients.is_empty() {
+            self.print_clients();
+        }
         println!("\nMedians of the rounds, and in parentheses the least and the greatest.");
         Ok(())
     }

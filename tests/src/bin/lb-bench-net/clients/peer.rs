@@ -191,16 +191,14 @@ fn addresses(lab: &Lab, kind: Kind) -> Result<()> {
         };
         lab.ip(&format!("be{number}"), &[line])?;
     }
-    for node in ["client", "lb"] {
-        lab.run(
-            node,
-            "sysctl",
-            [
-                "-qw",
-                "net.ipv4.ip_local_port_range=1024 65535",
-                "net.ipv4.tcp_tw_reuse=1",
-            ],
-        )?;
+    // lb translates to ports that the host does not use itself, proxies use those.
+    let proxies = matches!(kind, Kind::Haproxy | Kind::NginxStream);
+    for node in ["client"].into_iter().chain(proxies.then_some("lb")) {
+        let settings = [
+            "net.ipv4.ip_local_port_range=1024 65535",
+            "net.ipv4.tcp_tw_reuse=1",
+        ];
+        lab.run(node, "sysctl", ["-qw"].into_iter().chain(settings))?;
     }
     Ok(())
 }
