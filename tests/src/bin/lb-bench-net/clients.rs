@@ -12,14 +12,15 @@ use serde::Serialize;
 
 use crate::figure::Figure;
 use peer::{Kind, Peer};
-use wrk::{Mode, Outcome};
+pub use wrk::Mode;
+use wrk::Outcome;
 
 /// What was measured for one forwarder with one kind of clients.
 #[derive(Debug, Serialize)]
 pub struct Clients {
     /// The forwarder.
     pub forwarder: &'static str,
-    /// Whether clients keep their connections.
+    /// How clients behave.
     pub mode: Mode,
     /// Requests per second: as many connections, where each has one request.
     pub requests_per_second: Figure,
@@ -35,8 +36,8 @@ pub struct Clients {
     pub nat_p99_to_this: Figure,
 }
 
-/// Runs every forwarder with every kind of clients, `seconds` long, in each of `rounds` rounds.
-pub fn measure(rounds: u32, seconds: u32) -> Result<Vec<Clients>> {
+/// Runs every forwarder with each of these kinds of clients, `seconds` long, in each of `rounds` rounds.
+pub fn measure(modes: &[Mode], rounds: u32, seconds: u32) -> Result<Vec<Clients>> {
     eprintln!("real clients: making the networks");
     let peers = Kind::ALL
         .into_iter()
@@ -45,9 +46,9 @@ pub fn measure(rounds: u32, seconds: u32) -> Result<Vec<Clients>> {
     for peer in &peers {
         peer.answers()?;
     }
-    let cases: Vec<(&Peer, Mode)> = Mode::ALL
-        .into_iter()
-        .flat_map(|mode| peers.iter().map(move |peer| (peer, mode)))
+    let cases: Vec<(&Peer, Mode)> = modes
+        .iter()
+        .flat_map(|mode| peers.iter().map(|peer| (peer, *mode)))
         .collect();
     let mut outcomes: Vec<Vec<Outcome>> = vec![Vec::new(); cases.len()];
     for round in 1..=rounds {
@@ -57,9 +58,7 @@ pub fn measure(rounds: u32, seconds: u32) -> Result<Vec<Clients>> {
                 "\r\x1b[Kreal clients: round {round} of {rounds}: {name}, {}",
                 mode.name()
             );
-            let outcome = peer
-                .load(*mode, seconds)
-                ?;
+            let outcome = peer.load(*mode, seconds)?;
             ensure!(
                 outcome.failed == 0,
                 "{name}, {}: {} requests failed",

@@ -15,6 +15,7 @@ use anyhow::{Result, ensure};
 use clap::{Parser, ValueEnum};
 use lb_tests::lab::exclusive;
 
+use clients::Mode;
 use report::Report;
 
 /// Measures packets and requests per second over veth, for lb and its peers.
@@ -22,14 +23,14 @@ use report::Report;
 #[command(name = "lb-bench-net", bin_name = "cargo xtask bench net")]
 struct Options {
     /// Rounds; every case runs once in each.
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..100))]
+    #[arg(long, default_value_t = 9, value_parser = clap::value_parser!(u32).range(1..100))]
     rounds: u32,
     /// Seconds that real clients run per case and round.
-    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..60))]
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..60))]
     seconds: u32,
-    /// Measure only this.
+    /// Measure only this; may be given several times.
     #[arg(long, value_enum)]
-    only: Option<Part>,
+    only: Vec<Part>,
     /// Print JSON only.
     #[arg(long)]
     json: bool,
@@ -43,8 +44,24 @@ struct Options {
 enum Part {
     /// Live frames.
     Live,
-    /// Real clients.
-    Clients,
+    /// Real clients that keep their connections.
+    KeepAlive,
+    /// Real clients that pause between requests.
+    Paced,
+    /// Real clients that open a connection for each request.
+    NewConnections,
+}
+
+impl Part {
+    /// The clients of this part, if it has any.
+    const fn mode(self) -> Option<Mode> {
+        match self {
+            Self::Live => None,
+            Self::KeepAlive => Some(Mode::KeepAlive),
+            Self::Paced => Some(Mode::Paced),
+            Self::NewConnections => Some(Mode::NewConnections),
+        }
+    }
 }
 
 fn main() -> ExitCode {
@@ -63,12 +80,17 @@ fn run(options: &Options) -> Result<()> {
         "this makes network namespaces and needs root: `cargo xtask bench net`"
     );
     let _turn = exclusive()?;
+    let parts = match &options.only[..] {
+        [] => Part::value_variants(),
+        only => only,
+    };
     let mut report = Report::default();
-    if options.only != Some(Part::Clients) {
+    if parts.contains(&Part::Live) {
         report.live = live::measure(options.rounds)?;
     }
-    if options.only != Some(Part::Live) {
-        report.clients = clients::measure(options.rounds, options.seconds)?;
+    let modes: Vec<Mode> = parts.iter().filter_map(|part| part.mode()).collect();
+    if !modes.is_empty() {
+        report.clients = clients::measure(&modes, options.rounds, options.seconds)?;
     }
     if let Some(directory) = &options.plots {
         plots::draw(directory, &report)?;

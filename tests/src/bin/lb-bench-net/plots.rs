@@ -5,7 +5,11 @@ use std::{fs, path::Path};
 use anyhow::{Context as _, Result};
 use plotters::prelude::*;
 
-use crate::{clients::Clients, figure::Figure, report::Report};
+use crate::{
+    clients::{Clients, Mode},
+    figure::Figure,
+    report::Report,
+};
 
 const WIDTH: u32 = 800;
 /// Height of one bar with the space around it.
@@ -19,7 +23,7 @@ const OTHERS: RGBColor = RGBColor(128, 128, 128);
 /// A bar's name and figure.
 type Bar = (String, Figure);
 
-/// Writes `net-live.svg`, `net-keep-alive.svg` and `net-new-connections.svg`.
+/// Writes a figure of the live frames, and one of each kind of clients.
 pub fn draw(directory: &Path, report: &Report) -> Result<()> {
     fs::create_dir_all(directory)
         .with_context(|| format!("cannot make {}", directory.display()))?;
@@ -30,32 +34,34 @@ pub fn draw(directory: &Path, report: &Report) -> Result<()> {
         .collect();
     let chart = bars("Live frames over veth, one CPU", "million packets/s", &live)?;
     write(&directory.join("net-live.svg"), &chart)?;
-    for (mode, title, unit) in [
+    let of = |mode: Mode, figure: fn(&Clients) -> Figure| -> Vec<Bar> {
+        let clients = report.clients.iter();
+        clients
+            .filter(|clients| clients.mode == mode)
+            .map(|clients| (clients.forwarder.to_owned(), scaled(figure(clients), 1e3)))
+            .collect()
+    };
+    for (file, title, unit, figures) in [
         (
-            "keep-alive",
-            "Real clients that keep connections",
+            "net-keep-alive.svg",
+            "Clients that keep their connections",
             "thousand requests/s",
+            of(Mode::KeepAlive, |clients| clients.requests_per_second),
         ),
         (
-            "new-connections",
-            "Real clients, a connection for each request",
+            "net-paced.svg",
+            "Clients that pause between requests: 99 of 100 answers come within",
+            "milliseconds",
+            of(Mode::Paced, |clients| clients.p99_us),
+        ),
+        (
+            "net-new-connections.svg",
+            "Clients that open a connection for each request",
             "thousand connections/s",
+            of(Mode::NewConnections, |clients| clients.requests_per_second),
         ),
     ] {
-        let own = |clients: &&Clients| clients.mode.name().replace(' ', "-") == mode;
-        let rates: Vec<Bar> = report
-            .clients
-            .iter()
-            .filter(own)
-            .map(|clients| {
-                let name = clients.forwarder.to_owned();
-                (name, scaled(clients.requests_per_second, 1e3))
-            })
-            .collect();
-        write(
-            &directory.join(format!("net-{mode}.svg")),
-            &bars(title, unit, &rates)?,
-        )?;
+        write(&directory.join(file), &bars(title, unit, &figures)?)?;
     }
     Ok(())
 }

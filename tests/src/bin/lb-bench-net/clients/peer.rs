@@ -6,6 +6,10 @@ use anyhow::{Context as _, Result};
 use lb_tests::lab::{
     Agent, Cables, Lab, Layout, Nginx, Process, agent, binary, client::fetch, wait_until,
 };
+use rustix::{
+    process::Pid,
+    thread::{CpuSet, sched_setaffinity},
+};
 
 use super::{
     nft, proxy,
@@ -15,6 +19,8 @@ use super::{
 /// What forwards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
+    /// Nothing: the clients have cables to the servers.
+    Nothing,
     /// lb, the servers answering the clients directly.
     Direct,
     /// lb, translating.
@@ -29,6 +35,11 @@ pub enum Kind {
     NginxStream,
 }
 
+/// The CPU that servers run on.
+const SERVERS: usize = 1;
+/// Flows that lb has room for: a translated one takes two places, and a closed one ten seconds.
+const ROOM: u32 = 1_048_576;
+
 /// A network with its forwarder and its servers.
 pub struct Peer {
     /// What forwards.
@@ -42,7 +53,8 @@ pub struct Peer {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
+        Self::Nothing,
         Self::Direct,
         Self::Nat,
         Self::Nftables,
@@ -54,6 +66,7 @@ impl Kind {
     /// How it is called in the report.
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Nothing => "nothing between",
             Self::Direct => "lb direct return",
             Self::Nat => "lb NAT",
             Self::Nftables => "nftables DNAT",
@@ -66,6 +79,10 @@ impl Kind {
     fn layout(self) -> Layout {
         let layout = Layout::two_arm(2);
         match self {
+            Self::Nothing => Layout {
+                cables: Cables::Plain,
+                ..layout
+            },
             Self::Direct => layout,
             Self::Nat => layout.ordinary(),
             Self::Nftables | Self::Routed | Self::Haproxy | Self::NginxStream => Layout {
@@ -82,8 +99,15 @@ impl Peer {
     pub fn new(kind: Kind) -> Result<Self> {
         let prefix = format!("lb-net-{kind:?}").to_lowercase();
         let lab = Lab::with_layout(&prefix, kind.layout())?;
-        let server =
-            |number| Nginx::start(&lab, &format!("be{number}"), &format!("web-{number}"), 0);
+        let server = |number| -> Result<Nginx> {
+            let (node, name) = (format!("be{number}"), format!("web-{number}"));
+            let mut server = Nginx::start(&lab, &node, &name, 0)?;
+            let mut one = CpuSet::new();
+            one.set(SERVERS);
+            let pid = Pid::from_raw(server.process().pid() as i32);
+            sched_setaffinity(pid, &one).context("keeping a server on one CPU")?;
+            Ok(server)
+        };
         let servers = [server(1)?, server(2)?];
         addresses(&lab, kind)?;
         let mut peer = Self {
@@ -101,12 +125,16 @@ impl Peer {
         let Self { kind, lab, .. } = self;
         match kind {
             Kind::Direct | Kind::Nat => {
-                let forward = if *kind == Kind::Direct { "dsr" } else { "nat" };
-                let config = agent::config(lab, "native", &services(forward));
-                self._agent = Some(Agent::start(lab, &binary::lb()?, &config)?);
+                let forward = match kind {
+                    Kind::Direct => "forward = \"dsr\"".to_owned(),
+                    _ => format!("forward = \"nat\"\nnat_source = {:?}", sources()),
+                };
+                let config = agent::config(lab, "native", &services(&forward));
+                let roomy = config.replacen("[agent]", &format!("[agent]\nflows = {ROOM}"), 1);
+                self._agent = Some(Agent::start(lab, &binary::lb()?, &roomy)?);
             }
             Kind::Nftables => nft::balance(lab, ["10.77.1.2", "10.77.2.2"])?,
-            Kind::Routed => {}
+            Kind::Nothing | Kind::Routed => {}
             Kind::Haproxy => self._proxy = Some(proxy::haproxy(lab)?),
             Kind::NginxStream => self._proxy = Some(proxy::nginx(lab)?),
         }
@@ -156,7 +184,7 @@ impl Peer {
     /// Whom the two clients ask.
     fn targets(&self) -> [&'static str; 2] {
         match self.kind {
-            Kind::Routed => ["10.77.1.2", "10.77.2.2"],
+            Kind::Nothing | Kind::Routed => ["10.77.1.2", "10.77.2.2"],
             _ => ["192.0.2.10", "192.0.2.20"],
         }
     }
@@ -170,6 +198,10 @@ fn addresses(lab: &Lab, kind: Kind) -> Result<()> {
     };
     client(&["addr add 10.77.0.101/24 dev eth0"])?;
     client(&match kind {
+        Kind::Nothing => [
+            "route replace 10.77.1.2 via 10.77.101.2 src 10.77.0.1",
+            "route replace 10.77.2.2 via 10.77.102.2 src 10.77.0.101",
+        ],
         Kind::Routed => [
             "route add 10.77.1.2 via 10.77.0.2 src 10.77.0.1",
             "route add 10.77.2.2 via 10.77.0.2 src 10.77.0.101",
@@ -182,7 +214,7 @@ fn addresses(lab: &Lab, kind: Kind) -> Result<()> {
     for number in [1, 2] {
         let line = match kind {
             // Past the balancer.
-            Kind::Direct => format!(
+            Kind::Nothing | Kind::Direct => format!(
                 "route add 10.77.0.101 via 10.77.{}.1 src 10.77.{number}.2",
                 100 + number
             ),
@@ -190,6 +222,13 @@ fn addresses(lab: &Lab, kind: Kind) -> Result<()> {
             _ => format!("route add default via 10.77.{number}.1"),
         };
         lab.ip(&format!("be{number}"), &[line])?;
+    }
+    if kind == Kind::Nat {
+        let lines: Vec<_> = sources()
+            .iter()
+            .map(|source| format!("addr add {source}/32 dev lo"))
+            .collect();
+        lab.ip("lb", &lines)?;
     }
     // lb translates to ports that the host does not use itself, proxies use those.
     let proxies = matches!(kind, Kind::Haproxy | Kind::NginxStream);
@@ -203,12 +242,17 @@ fn addresses(lab: &Lab, kind: Kind) -> Result<()> {
     Ok(())
 }
 
+/// Addresses that lb translates to: each gives some 30,000 ports for each server.
+fn sources() -> Vec<String> {
+    (1..=8).map(|host| format!("10.78.0.{host}")).collect()
+}
+
 fn services(forward: &str) -> String {
     format!(
         "[[service]]
 name = \"web\"
 listen = [\"192.0.2.10:80/tcp\", \"192.0.2.20:80/tcp\"]
-forward = \"{forward}\"
+{forward}
 [[service.backend]]
 name = \"web-1\"
 address = \"10.77.1.2\"

@@ -6,13 +6,16 @@ use anyhow::{Context as _, Result};
 use lb_tests::lab::Lab;
 use serde::{Deserialize, Serialize};
 
-/// Whether clients keep their connections.
+/// How clients behave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Mode {
-    /// They do.
+    /// They keep their connections and ask again at once: as much as goes through.
     KeepAlive,
-    /// They open one for each request.
+    /// They keep their connections and pause for one to three milliseconds before they ask again: no CPU is busy all the
+    /// time, and what an answer waits for is not the clients themselves.
+    Paced,
+    /// They open a connection for each request.
     NewConnections,
 }
 
@@ -36,18 +39,20 @@ struct Printed {
     failed: u64,
 }
 
+/// The CPU that clients run on. Servers have the other one and proxies both: else how the kernel happens to pair clients
+/// with servers counts for more than what is between them.
+const CPU: usize = 0;
 /// Connections that each client has at a time.
 const CONNECTIONS: u32 = 32;
 const SCRIPT: &str = include_str!("wrk.lua");
+const PAUSE: &str = "delay = function() return math.random(1, 3) end\n";
 
 impl Mode {
-    /// Both.
-    pub const ALL: [Self; 2] = [Self::KeepAlive, Self::NewConnections];
-
     /// How it is called in the report.
     pub const fn name(self) -> &'static str {
         match self {
             Self::KeepAlive => "keep-alive",
+            Self::Paced => "paced",
             Self::NewConnections => "new connections",
         }
     }
@@ -67,8 +72,13 @@ impl Outcome {
 /// Runs one client against port 80 of `target` for so many seconds.
 pub fn run(lab: &Lab, target: &str, mode: Mode, seconds: u32) -> Result<Outcome> {
     let script = lab.run_dir().join(format!("wrk-{target}.lua"));
-    fs::write(&script, SCRIPT).with_context(|| format!("writing {}", script.display()))?;
+    let pause = if mode == Mode::Paced { PAUSE } else { "" };
+    fs::write(&script, format!("{SCRIPT}{pause}"))
+        .with_context(|| format!("writing {}", script.display()))?;
     let mut args: Vec<String> = vec![
+        "--cpu-list".into(),
+        CPU.to_string(),
+        "wrk".into(),
         "--threads=1".into(),
         format!("--connections={CONNECTIONS}"),
         format!("--duration={seconds}s"),
@@ -78,7 +88,7 @@ pub fn run(lab: &Lab, target: &str, mode: Mode, seconds: u32) -> Result<Outcome>
         args.push("--header=Connection: close".into());
     }
     args.push(format!("http://{target}/"));
-    let output = lab.run("client", "wrk", args)?;
+    let output = lab.run("client", "taskset", args)?;
     let line = output.lines().find(|line| line.starts_with('{'));
     let line = line.with_context(|| format!("wrk printed no figures:\n{output}"))?;
     let printed: Printed =
