@@ -1,5 +1,4 @@
 //! `cargo xtask bench net` works: every live frame arrives, and every forwarder has its clients answered.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::process::Command;
 

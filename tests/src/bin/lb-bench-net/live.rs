@@ -16,7 +16,7 @@ use forwarder::Forwarder;
 /// Rounds of live frames for one of real clients: short ones, because the machine's speed changes within seconds.
 const MORE: u32 = 3;
 /// How long each case runs in each round.
-const TIME: Duration = Duration::from_millis(40);
+const TIME: Duration = Duration::from_millis(100);
 /// Packets that tell how many are sent in that time.
 const TRIAL: u32 = 20_000;
 
@@ -104,9 +104,10 @@ fn run(forwarder: &mut Forwarder, case: &Case, packets: u32) -> Result<f64> {
     let sent = u64::from(packets);
     ensure!(
         arrived.packets * 1000 >= sent * 999,
-        "{}: {} of {sent} packets arrived",
+        "{}: {} of {sent} packets arrived{}",
         case.name,
-        arrived.packets
+        arrived.packets,
+        forwarder.account()
     );
     let length = arrived.bytes as f64 / arrived.packets as f64;
     ensure!(

@@ -33,7 +33,7 @@ pub fn all() -> Result<Vec<Forwarder>> {
         .collect()
 }
 
-/// Flows that lb has room for.
+/// Flows that lb has room for: four times what all cases have together, so that none is forgotten.
 const ROOM: u32 = 1_048_576;
 const SERVICES: &str = include_str!("live.toml");
 
@@ -84,6 +84,14 @@ impl Forwarder {
     /// Sends so many packets of so many flows, and says what came back and how long all of it took.
     pub fn send(&mut self, frame: &[u8], flows: u32, packets: u32) -> Result<(Arrived, Duration)> {
         self.generator.send(&self.lab, frame, flows, packets)
+    }
+
+    /// What lb counted, if it is lb.
+    pub fn account(&self) -> String {
+        let status = self.agent.as_ref().and_then(|agent| agent.status().ok());
+        status.map_or_else(String::new, |status| {
+            format!("; since its start lb counted {:?}", status.reasons)
+        })
     }
 
     /// Packets that lb has counted as `reason`.
