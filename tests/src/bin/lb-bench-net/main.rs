@@ -23,7 +23,7 @@ use report::Report;
 #[command(name = "lb-bench-net", bin_name = "cargo xtask bench net")]
 struct Options {
     /// Rounds; every case runs once in each.
-    #[arg(long, default_value_t = 9, value_parser = clap::value_parser!(u32).range(1..100))]
+    #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..100))]
     rounds: u32,
     /// Seconds that real clients run per case and round.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..60))]
