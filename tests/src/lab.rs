@@ -53,7 +53,7 @@ pub use self::{
     capture::Capture,
     decap::Decap,
     echo::Echo,
-    layout::{Addresses, Layout, Servers, Topology},
+    layout::{Addresses, Cables, Layout, Servers, Topology},
     link::Link,
     lock::{Exclusive, exclusive},
     namespace::Namespace,
@@ -147,6 +147,18 @@ impl Lab {
         S: AsRef<OsStr>,
     {
         self.namespace(node).command(program, args)
+    }
+
+    /// Runs `program` to its end in the namespace of `node`; gives what it prints.
+    ///
+    /// # Errors
+    /// It cannot be started, or fails; the error is what it says.
+    pub fn run<I, S>(&self, node: &str, program: impl AsRef<OsStr>, args: I) -> Result<String>
+    where
+        I: IntoIterator<Item = S>,
+        S: AsRef<OsStr>,
+    {
+        tool::run(&mut self.command(node, program, args))
     }
 
     /// Starts `program` in the namespace of `node`; its output goes to `NODE-PROGRAM.log` in the run directory.

@@ -72,6 +72,7 @@ pub fn objects(toolchain: &Toolchain, warnings: Warnings) -> Result<()> {
         .args(["-p", "lb-ebpf", "--features", "bpf", "--profile", "bpf"])
         .args(["--bin", "lb-bpf", "--bin", "lb-jumbo-bpf"])
         .args(["--bin", "lb-decap-bpf", "--bin", "lb-bench-bpf"])
+        .args(["--bin", "lb-generator-bpf"])
         .arg("--target-dir")
         .arg(&target_dir);
     shell::run(&mut command)?;
@@ -82,6 +83,7 @@ pub fn objects(toolchain: &Toolchain, warnings: Warnings) -> Result<()> {
         ("lb-jumbo-bpf", layout::jumbo_object()),
         ("lb-decap-bpf", layout::decap_object()),
         ("lb-bench-bpf", layout::bench_object()),
+        ("lb-generator-bpf", layout::generator_object()),
     ] {
         let content = fs::read(built.join(name))
             .with_context(|| format!("the BPF build left no {}", built.join(name).display()))?;
@@ -97,6 +99,7 @@ pub fn host_cargo() -> Command {
         .env("LB_BPF_OBJECT", layout::bpf_object())
         .env("LB_JUMBO_OBJECT", layout::jumbo_object())
         .env("LB_DECAP_OBJECT", layout::decap_object())
-        .env("LB_BENCH_OBJECT", layout::bench_object());
+        .env("LB_BENCH_OBJECT", layout::bench_object())
+        .env("LB_GENERATOR_OBJECT", layout::generator_object());
     command
 }

@@ -43,6 +43,11 @@ pub fn bench_object() -> PathBuf {
     target().join("bpf/bench.bpf.o")
 }
 
+/// The programs that make and count live frames.
+pub fn generator_object() -> PathBuf {
+    target().join("bpf/generator.bpf.o")
+}
+
 /// A program built with `--release`.
 pub fn release_binary(name: &str) -> PathBuf {
     target().join("release").join(name)

@@ -59,7 +59,10 @@ enum Command {
         args: Vec<OsString>,
     },
     /// Build, then run the benchmarks as root.
+    #[command(args_conflicts_with_subcommands = true)]
     Bench {
+        #[command(subcommand)]
+        what: Option<bench::What>,
         /// Handed on to `lb-bench`.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
@@ -101,7 +104,10 @@ fn obey(command: Command) -> Result<()> {
         Command::Build { debug: false } => build::build(Profile::Release, &[]),
         Command::Run { args } => run::run(&args),
         Command::Test { filter, args } => test::test(filter.as_deref(), &args),
-        Command::Bench { args } => bench::bench(&args),
+        Command::Bench {
+            what: Some(what), ..
+        } => bench::other(&what),
+        Command::Bench { what: None, args } => bench::bench(&args),
         Command::Fuzz { args } => bench::fuzz(&args),
         Command::Plots => plots::plots(),
         Command::Vm { kernel, filter } => vm::vm(kernel, &filter),

@@ -1,10 +1,12 @@
 //! Programs that the demo and the tests call, installed only where they are missing.
 
+use std::path::Path;
+
 use anyhow::{Result, bail};
 
 use crate::{apt, progress::say, root, shell, vm::QEMU};
 
-/// A program, the Debian package that brings it, and what it is here for.
+/// A program (or another file, by its whole path), the Debian package that brings it, and what it is here for.
 pub struct Need {
     program: &'static str,
     package: &'static str,
@@ -14,13 +16,16 @@ pub struct Need {
 /// What `cargo xtask run` needs.
 pub const DEMO: &[Need] = &[IP, ETHTOOL];
 
+/// What `cargo xtask bench net` needs: clients, servers, and lb's peers.
+pub const NET: &[Need] = &[IP, ETHTOOL, NGINX, CURL, WRK, NFT, SYSCTL, HAPROXY, STREAM];
+
 /// What `cargo xtask test` needs.
 pub const TESTS: &[Need] = &[
     IP,
     ETHTOOL,
-    need("nginx", "nginx", "real backends"),
-    need("curl", "curl", "real clients"),
-    need("wrk", "wrk", "clients that keep many connections busy"),
+    NGINX,
+    CURL,
+    WRK,
     need("openssl", "openssl", "certificates of backends with TLS"),
     need("tcpdump", "tcpdump", "looking at what is on the wire"),
     need(
@@ -28,8 +33,10 @@ pub const TESTS: &[Need] = &[
         "tshark",
         "finding every malformed packet of a capture",
     ),
-    need("nft", "nftables", "the kernel's own NAT and filters"),
-    need("sysctl", "procps", "settings of a network namespace"),
+    NFT,
+    SYSCTL,
+    HAPROXY,
+    STREAM,
 ];
 
 /// What `cargo xtask vm` needs: a machine for the guest, and the programs that the guest is given copies of.
@@ -44,6 +51,17 @@ pub const VM: &[Need] = &[
     need("nsenter", "util-linux", "programs in a network namespace"),
 ];
 
+const NGINX: Need = need("nginx", "nginx", "real backends");
+const CURL: Need = need("curl", "curl", "real clients");
+const WRK: Need = need("wrk", "wrk", "clients that keep many connections busy");
+const NFT: Need = need("nft", "nftables", "the kernel's own NAT and filters");
+const SYSCTL: Need = need("sysctl", "procps", "settings of a network namespace");
+const HAPROXY: Need = need("haproxy", "haproxy", "a proxy to compare lb with");
+const STREAM: Need = need(
+    "/usr/lib/nginx/modules/ngx_stream_module.so",
+    "libnginx-mod-stream",
+    "nginx as a proxy to compare lb with",
+);
 const IP: Need = need("ip", "iproute2", "network namespaces, links and routes");
 const ETHTOOL: Need = need(
     "ethtool",
@@ -79,6 +97,13 @@ pub fn ensure(needs: &[Need]) -> Result<()> {
     still_missing(needs)
 }
 
+impl Need {
+    fn is_here(&self) -> bool {
+        Path::new(self.program).is_absolute() && Path::new(self.program).exists()
+            || shell::find(self.program).is_some()
+    }
+}
+
 const fn need(program: &'static str, package: &'static str, why: &'static str) -> Need {
     Need {
         program,
@@ -88,17 +113,14 @@ const fn need(program: &'static str, package: &'static str, why: &'static str) -
 }
 
 fn missing(needs: &[Need]) -> Vec<&Need> {
-    needs
-        .iter()
-        .filter(|need| shell::find(need.program).is_none())
-        .collect()
+    needs.iter().filter(|need| !need.is_here()).collect()
 }
 
 fn still_missing(needs: &[Need]) -> Result<()> {
     match missing(needs).first() {
         None => Ok(()),
         Some(need) => bail!(
-            "the package {} is installed, yet there is no program {} on the PATH",
+            "the package {} is installed, yet there is no {} (of programs, on the PATH)",
             need.package,
             need.program
         ),

@@ -20,6 +20,7 @@ const KEEP_ENV: &[&str] = &[
     "LB_BPF_OBJECT",
     "LB_DECAP_OBJECT",
     "LB_DEMO_BIN",
+    "LB_GENERATOR_OBJECT",
     "LB_JUMBO_OBJECT",
     "NO_COLOR",
     "PROPTEST_CASES",

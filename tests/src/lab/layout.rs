@@ -33,6 +33,16 @@ pub enum Servers {
     Ordinary,
 }
 
+/// How the ends of cables are set up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cables {
+    /// Fit for a balancer that sends by XDP: no offload leaves a frame half made, and the ends that face the balancer take
+    /// what it sends.
+    Xdp,
+    /// As the kernel makes them, with every offload and no program.
+    Plain,
+}
+
 /// Everything that can be chosen about a lab.
 #[derive(Clone, Debug)]
 pub struct Layout {
@@ -42,6 +52,8 @@ pub struct Layout {
     pub backends: u8,
     /// What the backends know of the service addresses.
     pub servers: Servers,
+    /// How the ends of cables are set up.
+    pub cables: Cables,
     /// Service addresses: on `lo` of every backend that holds them, and routed to the balancer by the client.
     pub vips: Vec<IpAddr>,
     /// Whether the balancer owns the service addresses even where the backends hold them.
@@ -80,6 +92,7 @@ impl Default for Layout {
             topology: Topology::OneArm,
             backends: 2,
             servers: Servers::Direct,
+            cables: Cables::Xdp,
             vips: vec![WEB_V4.into(), WEB_V6.into(), DB_V4.into(), DB_V6.into()],
             vip_on_lb: false,
             ip_forward: false,

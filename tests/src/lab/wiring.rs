@@ -4,7 +4,9 @@ use std::{net::IpAddr, process::Command};
 
 use anyhow::Result;
 
-use super::{Addresses, Lab, Layout, Servers, Topology, layout, pass::Pass, settings, tool};
+use super::{
+    Addresses, Cables, Lab, Layout, Servers, Topology, layout, pass::Pass, settings, tool,
+};
 
 /// Makes the namespaces of `lab` and everything in them; the programs are to be kept as long as the lab.
 pub(super) fn build(lab: &Lab) -> Result<Vec<Pass>> {
@@ -34,6 +36,9 @@ pub(super) fn build(lab: &Lab) -> Result<Vec<Pass>> {
     }
     for node in layout.nodes() {
         tool::ip_batch(&netns(&node), &addresses(layout, &node, &cables)?)?;
+    }
+    if layout.cables == Cables::Plain {
+        return Ok(Vec::new());
     }
     cables
         .iter()
@@ -83,8 +88,10 @@ impl Cable {
             lab.namespace(&far.node).name(),
         );
         lab.ip(&near.node, &[line])?;
-        for end in [near, far] {
-            tame(lab, end)?;
+        if lab.layout().cables == Cables::Xdp {
+            for end in [near, far] {
+                tame(lab, end)?;
+            }
         }
         Ok(())
     }
