@@ -79,9 +79,9 @@ fn a_stale_connection_keeps_its_backend_until_a_syn_comes() {
     story
         .tcp(CLIENT, WEB, &syn(1))
         .tcp(CLIENT, WEB, &Segment::new("A").at(2))
-        .older(61)
+        .older(62)
         .tcp(CLIENT, WEB, &Segment::new("A").at(2))
-        .older(61)
+        .older(62)
         .tcp(CLIENT, WEB, &syn(500));
     insta::assert_snapshot!(story.told());
 }
@@ -205,7 +205,7 @@ fn udp_flows_end_when_idle() {
         .udp(CLIENT6, DNS6)
         .older(9)
         .udp(CLIENT, DNS)
-        .older(11)
+        .older(12)
         .udp(CLIENT, DNS);
     insta::assert_snapshot!(story.told());
 }
@@ -346,6 +346,34 @@ fn a_full_table_forgets_the_flow_that_was_quiet_longest_and_says_so() {
         .tcp("198.51.100.7:10", WEB, &syn(1))
         .tcp("198.51.100.7:3", WEB, &Segment::new("A").at(2))
         .tcp("198.51.100.7:8", WEB, &Segment::new("A").at(3));
+    insta::assert_snapshot!(story.told());
+}
+
+#[test]
+fn a_flood_of_syns_costs_no_established_flow_its_place() {
+    let mut story = Story::with_flows(8);
+    for port in 1..=6 {
+        let client = format!("198.51.100.7:{port}");
+        story
+            .tcp(&client, WEB, &syn(1))
+            .tcp(&client, WEB, &Segment::new("A").at(2));
+    }
+    story
+        .older(50)
+        .say("-- nobody knows these, and they come to nothing");
+    for port in 1..=12 {
+        story
+            .tcp(&format!("203.0.113.9:{port}"), WEB, &syn(1))
+            .older(1);
+    }
+    story.say("-- the established flows are where they were");
+    for port in 1..=6 {
+        story.tcp(
+            &format!("198.51.100.7:{port}"),
+            WEB,
+            &Segment::new("A").at(2),
+        );
+    }
     insta::assert_snapshot!(story.told());
 }
 

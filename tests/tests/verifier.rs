@@ -25,11 +25,11 @@ const RECORD: [(&str, u32); 24] = [
     ("lb_dry_run", 2_392),
     ("lb_dry_select", 38_362),
     ("lb_dry_walk", 30_212),
-    ("lb_fragment", 10_339),
+    ("lb_fragment", 11_403),
     ("lb_icmp", 52_194),
     ("lb_notify", 12_619),
     ("lb_open", 9_652),
-    ("lb_record", 26_527),
+    ("lb_record", 31_273),
     ("lb_select", 43_906),
     ("lb_walk", 30_792),
 ];

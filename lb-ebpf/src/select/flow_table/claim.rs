@@ -1,6 +1,6 @@
 //! Making room: whose place a new flow takes.
 
-use lb_common::{Control, Event, Flow, FlowTag, Service, flow::WAYS};
+use lb_common::{Control, Event, Flow, FlowTag, Service, TCP, flow::WAYS};
 
 use super::{Hit, Place, first, nth, second, twin};
 use crate::{
@@ -146,8 +146,18 @@ fn least<T: Tables>(
     least
 }
 
-/// What it would cost to forget a flow: bit 63 says that it is live, then comes how recent it is, and the lowest
-/// byte says which candidate it was.
+/// Whether it is a TCP connection that is established and not over: of UDP nobody can tell.
+#[inline(always)]
+const fn is_established(flow: &Flow) -> bool {
+    flow.key.protocol == TCP as u32
+        && flow.kind <= Flow::REPLY
+        && flow.state != Flow::OPENING
+        && flow.state != Flow::CLOSED
+}
+
+/// What it would cost to forget a flow: bit 63 says that it is live, bit 62 that it is an established connection, then comes how recent
+/// it is, and the lowest byte says which candidate it was. So a flood of packets that begin flows makes room among its own
+/// kind, however recent that is.
 #[derive(Clone, Copy)]
 struct Worth(u64);
 
@@ -162,7 +172,8 @@ impl Worth {
             limit(flow, service)
         };
         let live = idle < limit;
-        Self(u64::from(live) << 63 | u64::from(!idle) << 8 | u64::from(candidate))
+        let kind = u64::from(live) << 63 | u64::from(is_established(flow)) << 62;
+        Self(kind | u64::from(!idle) << 8 | u64::from(candidate))
     }
 
     #[inline(always)]
