@@ -52,6 +52,14 @@ pub const fn turn(now: u32, shift: u8) -> u32 {
     (now >> (shift & 31)) & (TURNS - 1)
 }
 
+/// `shift` of [`turn`] for a clock of `hz` ticks a second: a turn lasts a quarter of a second to half of one.
+pub const fn shift(hz: u32) -> u8 {
+    match (hz / 2).checked_ilog2() {
+        Some(shift) => shift as u8,
+        None => 0,
+    }
+}
+
 /// Turns that are told apart.
 pub const TURNS: u32 = 64;
 
@@ -164,6 +172,14 @@ mod tests {
         assert_eq!(epoch(u32::MAX), EPOCHS - 1);
         assert_eq!(line(u64::MAX), LINES - 1);
         assert_ne!(key(7, 0), key(7, 1));
+    }
+
+    #[test]
+    fn a_turn_lasts_a_quarter_of_a_second_to_half_of_one() {
+        for hz in [100, 250, 300, 1000] {
+            let ticks = 1 << shift(hz);
+            assert!(4 * ticks > hz && 2 * ticks <= hz, "{hz}: {ticks}");
+        }
     }
 
     #[test]

@@ -20,8 +20,8 @@ pub struct Control {
     pub flow_seed: u64,
     /// Number of buckets of the flow table, minus one; a power of two minus one.
     pub flow_mask: u32,
-    /// An open flow's `seen` is stored again only when it is this many ticks old, so that hits rarely write; as packets
-    /// go by what is at hand for a turn, it may get that much older. Of any other flow it is a second.
+    /// A flow's `seen` is stored again only when it is this many ticks old, so that hits rarely write. As packets go by
+    /// what is at hand for a turn of the clock, it may get that much older: to a second in all.
     pub seen_step: u32,
     /// Ticks (jiffies) per second.
     pub hz: u32,

@@ -128,12 +128,7 @@ fn touch<T: Tables>(
     if T::DRY_RUN {
         return;
     }
-    let step = if hit.flow.state == Flow::OPEN {
-        control.seen_step
-    } else {
-        control.hz
-    };
-    let is_due = now.wrapping_sub(hit.flow.seen) >= step;
+    let is_due = now.wrapping_sub(hit.flow.seen) >= control.seen_step;
     let state = state::next(&hit.flow, flags);
     if !is_due && state == hit.flow.state {
         return;

@@ -79,9 +79,9 @@ fn a_stale_connection_keeps_its_backend_until_a_syn_comes() {
     story
         .tcp(CLIENT, WEB, &syn(1))
         .tcp(CLIENT, WEB, &Segment::new("A").at(2))
-        .older(62)
+        .older(61)
         .tcp(CLIENT, WEB, &Segment::new("A").at(2))
-        .older(62)
+        .older(61)
         .tcp(CLIENT, WEB, &syn(500));
     insta::assert_snapshot!(story.told());
 }
@@ -205,7 +205,7 @@ fn udp_flows_end_when_idle() {
         .udp(CLIENT6, DNS6)
         .older(9)
         .udp(CLIENT, DNS)
-        .older(12)
+        .older(11)
         .udp(CLIENT, DNS);
     insta::assert_snapshot!(story.told());
 }
@@ -359,7 +359,7 @@ fn a_flood_of_syns_costs_no_established_flow_its_place() {
             .tcp(&client, WEB, &Segment::new("A").at(2));
     }
     story
-        .older(50)
+        .older(30)
         .say("-- nobody knows these, and they come to nothing");
     for port in 1..=12 {
         story

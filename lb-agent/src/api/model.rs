@@ -222,7 +222,7 @@ pub struct FlowStatus {
     pub destination: Option<String>,
     /// `opening`, `open`, `closed`; of a translated flow also `client-closed` and `backend-closed`.
     pub state: String,
-    /// Milliseconds since its last packet, to within eight seconds.
+    /// Milliseconds since its last packet, to within a second.
     pub idle_ms: u64,
     /// Milliseconds since its first packet.
     pub age_ms: u64,

@@ -159,8 +159,6 @@ fn plan_control(observed: &Observed, target: &Target, plan: &mut Vec<Action>) ->
         links: u8::try_from(target.links.len())?,
         nat_ports: target.nat_ports,
         reply_ports: target.reply_ports,
-        seen_step: target.lateness.step(),
-        turn: target.lateness.turn(),
         ..observed.control
     };
     let sorted = |listeners: &[Listener]| {

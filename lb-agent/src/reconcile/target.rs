@@ -3,7 +3,6 @@
 
 mod admission;
 mod forward;
-mod lateness;
 mod listen;
 mod numbers;
 mod retire;
@@ -21,7 +20,6 @@ use lb_common::{
     link::MAX_LINKS, maps::MAX_RING_CHUNKS, note, service::CHUNK,
 };
 
-pub use lateness::Lateness;
 pub use retire::leftovers;
 
 use crate::{
@@ -93,8 +91,6 @@ pub struct Target {
     pub nat_ports: [u16; 2],
     /// Lowest and highest port at which answers of backends come in.
     pub reply_ports: [u16; 2],
-    /// How late the flow table may learn that an open flow lives.
-    pub lateness: Lateness,
     /// Configured services in the file's order, for people.
     pub views: Vec<ServiceView>,
     /// Whether something stays only until its last flow ends.
@@ -157,10 +153,7 @@ pub enum Obstacle {
 /// # Errors
 /// Where a table is too small.
 pub fn target(inputs: &Inputs<'_>, failover: &mut BTreeMap<String, State>) -> Result<Target> {
-    let mut target = Target {
-        lateness: Lateness::of(inputs.config, inputs.observed.control.hz),
-        ..Target::default()
-    };
+    let mut target = Target::default();
     let mut numbers = Numbers::new(inputs);
     failover.retain(|name, _| {
         inputs
@@ -196,12 +189,7 @@ pub fn target(inputs: &Inputs<'_>, failover: &mut BTreeMap<String, State>) -> Re
             note,
             slots,
             bounds: admission::bounds(service)?,
-            record: record(
-                inputs,
-                service,
-                target.lateness,
-                forward::mss(service, mtus),
-            ),
+            record: record(inputs, service, forward::mss(service, mtus)),
         };
         target.services.insert(number, service_target);
         target.listeners.extend(listen::listeners(service, number));
@@ -225,26 +213,24 @@ fn room(services: usize) -> Room {
 }
 
 /// A service's record, but for its sides.
-fn record(inputs: &Inputs<'_>, service: &config::Service, lateness: Lateness, mss: u16) -> Service {
+fn record(inputs: &Inputs<'_>, service: &config::Service, mss: u16) -> Service {
     let hz = inputs.observed.control.hz;
-    // Longer than configured: a flow's last packet may be later than `seen` says by that much, and a flow that is busy
-    // must not be taken for an idle one.
-    let and = |time: std::time::Duration, late: u32| {
+    // A second longer than configured: a flow's last packet may be later than `seen` says by that much, and a flow that is
+    // busy must not be taken for an idle one.
+    let ticks = |time: std::time::Duration| {
         let idle = time.as_millis() * u128::from(hz) / 1000;
-        u32::try_from(idle + u128::from(late))
+        u32::try_from(idle + u128::from(hz))
             .unwrap_or(u32::MAX / 2)
             .max(1)
     };
-    let open = |time| and(time, lateness.ticks());
-    let ticks = |time| and(time, hz);
     let flag = |set, flag| if set { flag } else { 0 };
     Service {
         flags: Service::USED
             | flag(service.one_packet, Service::ONE_PACKET)
             | flag(service.echo, Service::ECHO)
             | flag(service.reply == Reply::Route, Service::BY_ROUTE),
-        tcp_idle: open(service.tcp_idle),
-        udp_idle: open(service.udp_idle),
+        tcp_idle: ticks(service.tcp_idle),
+        udp_idle: ticks(service.udp_idle),
         scheduler: match service.scheduler {
             Scheduler::RoundRobin => Service::ROUND_ROBIN,
             Scheduler::Maglev => Service::MAGLEV,

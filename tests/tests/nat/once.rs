@@ -40,7 +40,7 @@ fn datagrams_one_by_one_translated() {
         flow.queries(&mut story);
         flow.responds(&mut story);
     }
-    story.older(12);
+    story.older(11);
     flow.queries(&mut story);
     flow.responds(&mut story);
     insta::assert_snapshot!(story.told());

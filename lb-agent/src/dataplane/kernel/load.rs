@@ -146,7 +146,9 @@ impl Kernel {
             },
             reply_ports: NO_PORTS,
             flow_mask: buckets - 1,
+            seen_step: hz - (1 << cache::shift(hz)),
             hz,
+            turn: cache::shift(hz),
             ..Control::default()
         };
         write(self.words(Map::Control), 0, &control);
