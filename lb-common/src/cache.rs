@@ -2,7 +2,8 @@
 //!
 //! The flow table is the truth. What is at hand was read there, and it counts as long as it is what the table would
 //! say: its key holds the flow's *epoch*, a number that moves on whenever one of the flows it is for leaves its place or
-//! its state. The epoch is read before the table is, so that what changes in between is not kept.
+//! its state. The epoch is read before the table is, so that what changes in between is not kept. The key holds the turn
+//! of the clock as well: in each turn a flow's first packet goes by way of the table, which so learns that it lives.
 
 use crate::maps::{MAX_BACKENDS, MAX_SOURCES};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
@@ -38,18 +39,18 @@ pub const fn epoch(tag: u32) -> u32 {
     tag >> (u32::BITS - EPOCHS.trailing_zeros())
 }
 
-/// What tells a flow with this hash from others while its epoch lasts.
+/// What tells a flow with this hash from others in this turn while its epoch lasts.
 #[inline(always)]
-pub const fn key(hash: u64, epoch: u64) -> u64 {
-    // An odd number with bits everywhere: other epochs, other keys.
-    hash ^ epoch.wrapping_mul(0x9e37_79b9_7f4a_7c15)
+pub const fn key(hash: u64, epoch: u64, turn: u32) -> u64 {
+    // An odd number with bits everywhere: other epochs or turns, other keys.
+    let version = epoch ^ (turn as u64) << 32;
+    hash ^ version.wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
-/// The turn of the clock: all packets of a flow that are at hand go by way of the flow table once in each, so that the
-/// table learns that the flow lives. A turn is 2^`shift` ticks, and [`TURNS`] have numbers of their own.
+/// The turn of the clock at tick `now`; each lasts 2^`shift` ticks.
 #[inline(always)]
 pub const fn turn(now: u32, shift: u8) -> u32 {
-    (now >> (shift & 31)) & (TURNS - 1)
+    now >> (shift & 31)
 }
 
 /// `shift` of [`turn`] for a clock of `hz` ticks a second: a turn lasts a quarter of a second to half of one.
@@ -60,13 +61,10 @@ pub const fn shift(hz: u32) -> u8 {
     }
 }
 
-/// Turns that are told apart.
-pub const TURNS: u32 = 64;
-
 /// What is at hand of a flow, as one word.
 ///
-/// Bits 0..14 backend, 14 whether its packets are the backend's, 15..26 [`crate::Flow::source`], 26..32 the [`turn`] it
-/// was kept in. Of a client's flow 32..48 the backend's incarnation, 48..64 [`crate::Flow::port`]; of a backend's
+/// Bits 0..14 backend, 14 whether its packets are the backend's, 15..26 [`crate::Flow::source`], 26..32 the last bits of
+/// the [`turn`] it was kept in. Of a client's flow 32..48 the backend's incarnation, 48..64 [`crate::Flow::port`]; of a backend's
 /// 32..64 where it stands, as [`crate::Flow::twin`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Kept(pub u64);
@@ -97,10 +95,10 @@ impl Kept {
         Self((low | turn << Self::TURN_AT) as u64 | (high as u64) << 32)
     }
 
-    /// Whether it was kept in this turn.
+    /// Whether it was kept in another turn than `other` was, and is of no use any more. Turns long past may look alike.
     #[inline(always)]
-    pub const fn is_of(self, turn: u32) -> bool {
-        self.0 as u32 >> Self::TURN_AT == turn
+    pub const fn is_past(self, other: Self) -> bool {
+        (self.0 as u32 ^ other.0 as u32) >> Self::TURN_AT != 0
     }
 
     /// The backend's number.
@@ -150,8 +148,8 @@ mod tests {
     #[test]
     fn what_is_kept_of_a_client_is_read_back() {
         for source in [0, 1, (MAX_SOURCES - 1) as u16] {
-            let kept = Kept::client(TURNS - 1, LAST, 0xabcd, source, 0x5678);
-            assert!(!kept.is_reply() && kept.is_of(TURNS - 1) && !kept.is_of(0));
+            let kept = Kept::client(u32::MAX, LAST, 0xabcd, source, 0x5678);
+            assert!(!kept.is_reply() && !kept.is_past(kept));
             assert_eq!((kept.backend(), kept.incarnation()), (LAST, 0xabcd));
             assert_eq!((kept.source(), kept.port()), (source, 0x5678));
         }
@@ -162,7 +160,8 @@ mod tests {
     #[test]
     fn what_is_kept_of_a_reply_is_read_back() {
         let kept = Kept::reply(5, LAST, 0x89ab_cdef);
-        assert!(kept.is_reply() && kept.is_of(5) && !kept.is_of(6));
+        assert!(kept.is_reply() && !kept.is_past(kept));
+        assert!(kept.is_past(Kept::reply(6, LAST, 0x89ab_cdef)));
         assert_eq!((kept.backend(), kept.place()), (LAST, 0x89ab_cdef));
     }
 
@@ -171,7 +170,10 @@ mod tests {
         assert_eq!(epoch(1), 0);
         assert_eq!(epoch(u32::MAX), EPOCHS - 1);
         assert_eq!(line(u64::MAX), LINES - 1);
-        assert_ne!(key(7, 0), key(7, 1));
+        let keys = [key(7, 0, 0), key(7, 1, 0), key(7, 0, 1), key(7, 0, 64)];
+        for (at, one) in keys.iter().enumerate() {
+            assert!(!keys[at + 1..].contains(one), "{keys:x?}");
+        }
     }
 
     #[test]
@@ -183,9 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn turns_follow_each_other_and_come_again() {
+    fn turns_follow_each_other() {
         assert_eq!([0, 127, 128, 256].map(|now| turn(now, 7)), [0, 0, 1, 2]);
-        assert_eq!(turn(128 * TURNS, 7), 0);
-        assert_eq!(turn(u32::MAX, 7), TURNS - 1);
     }
 }

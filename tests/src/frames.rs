@@ -52,6 +52,16 @@ impl Segment {
     }
 }
 
+/// A frame without VLAN tags the other way round: what is exchanged leaves every checksum as it is.
+pub fn turned(frame: &[u8], is_v6: bool) -> Vec<u8> {
+    let mut frame = frame.to_vec();
+    let (source, len, ports) = if is_v6 { (22, 16, 54) } else { (26, 4, 34) };
+    for (at, len) in [(0, 6), (source, len), (ports, 2)] {
+        frame[at..at + 2 * len].rotate_left(len);
+    }
+    frame
+}
+
 /// A TCP frame.
 pub fn tcp(source: SocketAddr, destination: SocketAddr, segment: &Segment) -> Vec<u8> {
     let mut step =

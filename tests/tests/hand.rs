@@ -3,15 +3,15 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-use std::{cell::Cell, net::SocketAddr, sync::atomic::Ordering::SeqCst};
+use std::{cell::Cell, net::SocketAddr};
 
 use anyhow::Result;
 use lb_agent::{config::Config, dataplane::Dataplane as _};
-use lb_common::{Backend, Map, Reason, memory};
+use lb_common::{Backend, Control, Map, Reason, memory};
 use lb_ebpf::testing::{HostPacket, HostTables};
 use lb_tests::{
     engines::{INGRESS, World},
-    frames::{Segment, tcp, udp},
+    frames::{Segment, tcp, turned, udp},
 };
 use proptest::{prelude::*, test_runner::Config as Runs};
 
@@ -80,12 +80,7 @@ impl Road {
             memory: memory::HostMemory::new(world.buckets),
             ..HostTables::default()
         };
-        for map in Map::ALL {
-            let from = memory::Memory::words(&*world.kernel, map);
-            for (to, from) in memory::Memory::words(&tables.memory, map).iter().zip(from) {
-                to.store(from.load(SeqCst), SeqCst);
-            }
-        }
+        world.mirror_to(&tables.memory);
         tables.now.set(world.kernel.now()?);
         tables.is_forgetful.set(is_forgetful);
         Ok(Self { tables, sent: None })
@@ -143,13 +138,9 @@ fn address(client: u8) -> SocketAddr {
     ([198, 51, 100, client], 40_000).into()
 }
 
-/// A frame the other way round; what is exchanged leaves every checksum as it is, and so do flags that are taken from the
-/// one that was sent.
+/// The answer to a frame, with its flags where it is TCP, or ACK alone.
 fn answer(sent: &[u8], with_its_flags: bool) -> Vec<u8> {
-    let mut frame = sent.to_vec();
-    for (at, len) in [(0, 6), (26, 4), (34, 2)] {
-        frame[at..at + 2 * len].rotate_left(len);
-    }
+    let mut frame = turned(sent, false);
     let is_tcp = frame[23] == lb_common::TCP;
     if is_tcp && !with_its_flags {
         // ACK alone: in the middle of a connection, whatever was sent. Nobody here sums a payload.
@@ -175,4 +166,28 @@ fn what_is_at_hand_is_what_the_table_says() {
     });
     let hits = hits.get();
     assert!(hits > 300, "hardly anything was ever at hand: {hits}");
+}
+
+#[test]
+fn a_flow_that_was_silent_for_long_is_not_at_hand() {
+    let short = CONFIG.replace("udp_idle = \"1h\"", "udp_idle = \"10s\"");
+    let config = Config::parse(&short, "hand.toml").unwrap();
+    let world = World::new(&config, 4096).unwrap();
+    let control: Control =
+        memory::read(memory::Memory::words(&*world.kernel, Map::Control), 0).unwrap();
+    let idle = 12 * control.hz;
+    // Every whole turn of the clock, so that no number of turns is one like another.
+    for turns in (1..=130).map(|turn: u32| turn << control.turn) {
+        if turns < idle {
+            continue;
+        }
+        let mut road = Road::over(&world, false).unwrap();
+        for _ in 0..3 {
+            road.take(&Happens::Datagram(1)).unwrap();
+        }
+        assert_eq!(road.tables.cache.borrow().len(), 1);
+        road.take(&Happens::Ticks(turns));
+        let (outcome, _) = road.take(&Happens::Datagram(1)).unwrap();
+        assert!(outcome.contains("FlowReused"), "{turns} ticks: {outcome}");
+    }
 }

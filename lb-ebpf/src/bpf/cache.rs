@@ -41,8 +41,8 @@ pub fn find(hash: u64, key: u64) -> Option<Kept> {
     None
 }
 
-/// Keeps a flow: where it is kept already, else where nothing is, else in place of any other. Of flows that come in turn
-/// and are too many for their line, some then stay.
+/// Keeps a flow: where nothing is that is of use in its turn of the clock, else in place of any other. Of flows that come
+/// one after the other and are too many for their line, some then stay.
 #[inline(always)]
 pub fn keep(hash: u64, key: u64, kept: Kept) {
     let Some(line) = line(hash) else {
@@ -50,17 +50,17 @@ pub fn keep(hash: u64, key: u64, kept: Kept) {
     };
     // SAFETY: as in `find`.
     let line = unsafe { &mut *line };
-    let [a, b, c, d] = line.keys;
-    let is = |held: u64| held == key || held == 0;
-    let way = if is(a) {
+    let is_free = |way: usize| line.keys[way] == 0 || Kept(line.kept[way]).is_past(kept);
+    let way = if is_free(0) {
         0
-    } else if is(b) {
+    } else if is_free(1) {
         1
-    } else if is(c) {
+    } else if is_free(2) {
         2
-    } else if is(d) {
+    } else if is_free(3) {
         3
     } else {
+        let [a, b, c, d] = line.keys;
         (a ^ b ^ c ^ d ^ key) >> 62
     };
     // One store for each way, whose offsets the verifier knows.

@@ -54,7 +54,7 @@ pub fn open<P: Packet, T: Tables>(
         return Err(CLOSER);
     }
     if !T::DRY_RUN {
-        search.keep(tables, &control, (&place, &flow), is_reply);
+        search.keep(tables, &place, &flow, is_reply);
     }
     let verdict = departure::leave(packet, tables, &parsed, number, &destination)?;
     let reason = if is_reply {

@@ -53,7 +53,7 @@ fn at_hand<P: Packet, T: Tables>(
     if T::DRY_RUN {
         return Err(OPEN);
     }
-    let kept = search.at_hand(tables, control).ok_or(OPEN)?;
+    let kept = search.at_hand(tables).ok_or(OPEN)?;
     let (destination, service, reason) = if kept.is_reply() {
         let flow = open::answered(tables, kept).ok_or(OPEN)?;
         let destination = departure::back(tables, &flow)?;

@@ -14,7 +14,8 @@ use crate::{header::tcp, parse::Parsed, tables::Tables};
 #[derive(Clone, Copy, Debug)]
 pub struct Search {
     hash: u64,
-    epoch: u64,
+    turn: u32,
+    key: u64,
 }
 
 impl Search {
@@ -25,18 +26,19 @@ impl Search {
             return None;
         }
         let hash = hash::flow(&parsed.key, control.flow_seed);
+        let turn = cache::turn(tables.now(), control.turn);
+        let epoch = tables.epoch(FlowTag::tag_of(hash));
         Some(Self {
             hash,
-            epoch: tables.epoch(FlowTag::tag_of(hash)),
+            turn,
+            key: cache::key(hash, epoch, turn),
         })
     }
 
     /// What is at hand of the flow in this turn: what [`Self::in_table`] would find.
     #[inline(always)]
-    pub fn at_hand<T: Tables>(&self, tables: &T, control: &Control) -> Option<Kept> {
-        let kept = tables.at_hand(self.hash, self.key())?;
-        kept.is_of(cache::turn(tables.now(), control.turn))
-            .then_some(kept)
+    pub fn at_hand<T: Tables>(&self, tables: &T) -> Option<Kept> {
+        tables.at_hand(self.hash, self.key)
     }
 
     /// Where the flow stands, of a client's packet or of a backend's, if it is open, was seen of late, and may go on.
@@ -59,26 +61,14 @@ impl Search {
 
     /// Keeps the flow that was found at `place` at hand.
     #[inline(always)]
-    pub fn keep<T: Tables>(
-        &self,
-        tables: &T,
-        control: &Control,
-        (place, flow): (&Place, &Flow),
-        is_reply: bool,
-    ) {
-        let turn = cache::turn(tables.now(), control.turn);
+    pub fn keep<T: Tables>(&self, tables: &T, place: &Place, flow: &Flow, is_reply: bool) {
         let (backend, incarnation) = (place.seen.backend(), place.seen.incarnation());
         let kept = if is_reply {
-            Kept::reply(turn, backend, place.index())
+            Kept::reply(self.turn, backend, place.index())
         } else {
-            Kept::client(turn, backend, incarnation, flow.source, flow.port)
+            Kept::client(self.turn, backend, incarnation, flow.source, flow.port)
         };
-        tables.keep_at_hand(self.hash, self.key(), kept);
-    }
-
-    #[inline(always)]
-    const fn key(&self) -> u64 {
-        cache::key(self.hash, self.epoch)
+        tables.keep_at_hand(self.hash, self.key, kept);
     }
 }
 

@@ -181,14 +181,13 @@ impl World {
 
     /// Gives the host's tables what the kernel's have.
     pub fn mirror(&self) {
+        self.mirror_to(&self.host.memory);
+    }
+
+    /// Gives tables of this size what the kernel's have.
+    pub fn mirror_to(&self, memory: &HostMemory) {
         for map in Map::ALL {
-            for (to, from) in self
-                .host
-                .memory
-                .words(map)
-                .iter()
-                .zip(self.kernel.words(map))
-            {
+            for (to, from) in memory.words(map).iter().zip(self.kernel.words(map)) {
                 to.store(from.load(Ordering::Relaxed), Ordering::Relaxed);
             }
         }

@@ -155,9 +155,9 @@ const fn is_established(flow: &Flow) -> bool {
         && flow.state != Flow::CLOSED
 }
 
-/// What it would cost to forget a flow: bit 63 says that it is live, bit 62 that it is an established connection, then comes how recent
-/// it is, and the lowest byte says which candidate it was. So a flood of packets that begin flows makes room among its own
-/// kind, however recent that is.
+/// What it would cost to forget a flow: bit 63 says that it is live, bit 62 that it is an established connection, then comes
+/// how recent it is, and the lowest byte says which candidate it was. So a flood of packets that begin flows makes room
+/// among its own kind, however recent that is.
 #[derive(Clone, Copy)]
 struct Worth(u64);
 

@@ -3,6 +3,7 @@
 use anyhow::{Context as _, Result, ensure};
 use aya::programs::ProgramFd;
 use lb_common::Reason;
+use lb_tests::frames::turned;
 
 use super::{
     cases::{CLIENTS, Case, Counted, Program, Sender, Work},
@@ -76,7 +77,7 @@ impl Bench {
         }
         if case.sender == Sender::Backend {
             let (_, sent) = self.rig(case)?.world.kernel.forward(&case.frame)?;
-            case.frame = answered(&sent, case.shape.is_v6);
+            case.frame = turned(&sent, case.shape.is_v6);
         }
         Ok(())
     }
@@ -293,14 +294,4 @@ fn as_what(counted: Counted) -> &'static str {
         Counted::As(reason) => reason.label(),
         Counted::Forwarded => "as forwarded",
     }
-}
-
-/// The frame the other way round: what is exchanged leaves every checksum as it is.
-fn answered(sent: &[u8], is_v6: bool) -> Vec<u8> {
-    let mut frame = sent.to_vec();
-    let (source, len, ports) = if is_v6 { (22, 16, 54) } else { (26, 4, 34) };
-    for (at, len) in [(0, 6), (source, len), (ports, 2)] {
-        frame[at..at + 2 * len].rotate_left(len);
-    }
-    frame
 }
