@@ -21,10 +21,10 @@ const TIGHT: u32 = 65_536;
 pub fn all(most: u32) -> Vec<Case> {
     let lists = [
         floors(),
-        direct(most),
+        DIRECT.open(most),
         stateless(most),
-        ipip(most),
-        nat(most),
+        IPIP.open(most),
+        NAT.open(most),
         rest(),
         begun(most),
         scale(most),
@@ -74,38 +74,78 @@ fn floors() -> Vec<Case> {
     ]
 }
 
-fn direct(most: u32) -> Vec<Case> {
-    const VIP: &str = "192.0.2.10:80";
-    let (many, very_many) = (MANY.min(most), MOST.min(most));
-    let open = Case::open;
-    vec![
-        open(ONE, "direct return", VIP, PLAIN, 1).compared(Target::OfReference(0.25)),
-        open(
-            rig("direct, many", Layout::Ways, many),
-            "direct return, 65,536 flows",
-            VIP,
-            PLAIN,
-            many,
-        )
-        .compared(Target::OfReference(0.25)),
-        open(
-            rig("direct, most", Layout::Ways, very_many),
-            "direct return, 1,048,576 flows",
-            VIP,
-            PLAIN,
-            very_many,
-        )
-        .compared(Target::OfReference(0.25)),
-        open(ONE, "direct return, IPv6", "[2001:db8::10]:80", V6, 1)
-            .reaching(Target::Of("direct return", 1.25)),
-        open(ONE, "direct return, VLAN", VIP, TAGGED, 1)
-            .reaching(Target::Of("direct return", 1.25)),
-    ]
+/// A way of forwarding: its addresses, what its cases are called, entries per flow, and the part of the reference's cost
+/// that it may have at one flow, at many and at very many.
+struct Way {
+    vips: [&'static str; 2],
+    names: [&'static str; 5],
+    entries: u32,
+    bounds: [f64; 3],
 }
+
+impl Way {
+    /// Open flows: one, many, very many; one over IPv6, one on a VLAN.
+    fn open(&self, most: u32) -> Vec<Case> {
+        let [v4, v6] = self.vips;
+        let [one, many, very_many, over_v6, tagged] = self.names;
+        let tracked = |name, flows: u32, bound| {
+            let flows = flows.min(most);
+            let rig = rig(name, Layout::Ways, self.entries * flows);
+            Case::open(rig, name, v4, PLAIN, flows).compared(Target::OfReference(bound))
+        };
+        let beside =
+            |name, vip, shape| Case::open(ONE, name, vip, shape, 1).reaching(Target::Of(one, 1.25));
+        vec![
+            Case::open(ONE, one, v4, PLAIN, 1).compared(Target::OfReference(self.bounds[0])),
+            tracked(many, MANY, self.bounds[1]),
+            tracked(very_many, MOST, self.bounds[2]),
+            beside(over_v6, v6, V6),
+            beside(tagged, v4, TAGGED),
+        ]
+    }
+}
+
+const DIRECT: Way = Way {
+    vips: ["192.0.2.10:80", "[2001:db8::10]:80"],
+    names: [
+        YARDSTICK,
+        "direct return, 65,536 flows",
+        "direct return, 1,048,576 flows",
+        "direct return, IPv6",
+        "direct return, VLAN",
+    ],
+    entries: 1,
+    bounds: [0.25, 0.25, 0.25],
+};
+const IPIP: Way = Way {
+    vips: ["192.0.2.40:80", "[2001:db8::40]:80"],
+    names: [
+        "ipip",
+        "ipip, 65,536 flows",
+        "ipip, 1,048,576 flows",
+        "ipip, IPv6",
+        "ipip, VLAN",
+    ],
+    entries: 1,
+    bounds: [0.5, 0.45, 0.75],
+};
+const NAT: Way = Way {
+    vips: ["192.0.2.30:80", "[2001:db8::30]:80"],
+    names: [
+        "nat",
+        "nat, 65,536 flows",
+        "nat, 1,048,576 flows",
+        "nat, IPv6",
+        "nat, VLAN",
+    ],
+    entries: 2,
+    bounds: [0.5, 0.45, 0.75],
+};
 
 /// Packets in mid-flow whose backend a consistent scheduler names.
 fn stateless(most: u32) -> Vec<Case> {
     let very_many = MOST.min(most);
+    let [one, _, most_of_them, ..] = DIRECT.names;
     let case = |rig, name, flows, reference| Case {
         flows,
         counted: Counted::As(Reason::FlowFallback),
@@ -114,69 +154,14 @@ fn stateless(most: u32) -> Vec<Case> {
         ..Case::of(rig, name, "192.0.2.60:80", "A", PLAIN)
     };
     vec![
-        case(ONE, "maglev, not remembered", 1, "direct return"),
+        case(ONE, "maglev, not remembered", 1, one),
         case(
-            rig("direct, most", Layout::Ways, very_many),
+            rig(most_of_them, Layout::Ways, very_many),
             "maglev, not remembered, 1,048,576 flows",
             very_many,
-            "direct return, 1,048,576 flows",
+            most_of_them,
         )
         .reaching(Target::Of("maglev, not remembered", 1.3)),
-    ]
-}
-
-fn ipip(most: u32) -> Vec<Case> {
-    const VIP: &str = "192.0.2.40:80";
-    let (many, very_many) = (MANY.min(most), MOST.min(most));
-    let open = Case::open;
-    vec![
-        open(ONE, "ipip", VIP, PLAIN, 1).compared(Target::OfReference(0.5)),
-        open(
-            rig("ipip, many", Layout::Ways, many),
-            "ipip, 65,536 flows",
-            VIP,
-            PLAIN,
-            many,
-        )
-        .compared(Target::OfReference(0.45)),
-        open(
-            rig("ipip, most", Layout::Ways, very_many),
-            "ipip, 1,048,576 flows",
-            VIP,
-            PLAIN,
-            very_many,
-        )
-        .compared(Target::OfReference(0.75)),
-        open(ONE, "ipip, IPv6", "[2001:db8::40]:80", V6, 1).reaching(Target::Of("ipip", 1.25)),
-        open(ONE, "ipip, VLAN", VIP, TAGGED, 1).reaching(Target::Of("ipip", 1.25)),
-    ]
-}
-
-fn nat(most: u32) -> Vec<Case> {
-    const VIP: &str = "192.0.2.30:80";
-    let (many, very_many) = (MANY.min(most), MOST.min(most));
-    let open = Case::open;
-    vec![
-        open(ONE, "nat", VIP, PLAIN, 1).compared(Target::OfReference(0.5)),
-        // A translated flow has two entries.
-        open(
-            rig("nat, many", Layout::Ways, 2 * many),
-            "nat, 65,536 flows",
-            VIP,
-            PLAIN,
-            many,
-        )
-        .compared(Target::OfReference(0.45)),
-        open(
-            rig("nat, most", Layout::Ways, 2 * very_many),
-            "nat, 1,048,576 flows",
-            VIP,
-            PLAIN,
-            very_many,
-        )
-        .compared(Target::OfReference(0.75)),
-        open(ONE, "nat, IPv6", "[2001:db8::30]:80", V6, 1).reaching(Target::Of("nat", 1.25)),
-        open(ONE, "nat, VLAN", VIP, TAGGED, 1).reaching(Target::Of("nat", 1.25)),
     ]
 }
 
@@ -225,12 +210,7 @@ fn begun(most: u32) -> Vec<Case> {
     };
     let flood = rig("flood", Layout::Ways, many);
     vec![
-        new(
-            rig("new", Layout::Ways, (1 << 18).min(most)),
-            "new flow",
-            Work::New,
-        )
-        .compared(Target::OfReference(0.45)),
+        new(fresh(most), "new flow", Work::New).compared(Target::OfReference(0.45)),
         new(full, "new flow, table full", Work::Full).compared(Target::OfReference(0.45)),
         begun("new flow on a used five-tuple", "192.0.2.11:80"),
         begun("new flow on a used five-tuple, ipip", "192.0.2.41:80"),
