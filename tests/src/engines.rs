@@ -159,7 +159,7 @@ impl World {
     }
 
     /// Lets neither engine believe what it has at hand.
-    fn begin_epochs(&self) {
+    pub fn begin_epochs(&self) {
         for memory in [&*self.kernel as &dyn Memory, &self.host.memory] {
             for epoch in memory.words(Map::Epochs) {
                 epoch.fetch_add(1, Ordering::Relaxed);

@@ -10,18 +10,16 @@ use lb_agent::{
 };
 use lb_common::Event;
 use lb_tests::{
+    cpu::stay_on,
     engines::{World, test_config},
     frames::{Segment, tcp},
 };
-use rustix::thread::{CpuSet, sched_setaffinity};
 
 const FLOWS_PER_CPU: u16 = 20_000;
 
 /// Sends SYNs of distinct flows and says where each client's went: the last byte of the next hop's MAC address.
 fn send(kernel: &Kernel, cpu: usize) -> BTreeMap<u32, u8> {
-    let mut one = CpuSet::new();
-    one.set(cpu);
-    sched_setaffinity(None, &one).unwrap();
+    stay_on(cpu).unwrap();
     let destination: SocketAddr = "192.0.2.10:80".parse().unwrap();
     (0..FLOWS_PER_CPU)
         .map(|number| {

@@ -179,8 +179,9 @@ impl World {
         Ok(())
     }
 
-    /// Gives the host's tables what the kernel's have.
+    /// Gives the host's tables what the kernel's have, and nothing at hand.
     pub fn mirror(&self) {
+        self.host.cache.borrow_mut().clear();
         self.mirror_to(&self.host.memory);
     }
 

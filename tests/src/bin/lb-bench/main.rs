@@ -135,7 +135,7 @@ fn measure(cases: &mut [Case], options: &Options) -> Result<Vec<Vec<Measured>>> 
             eprint!("\r{what:<60}");
         }
     };
-    stand::stay_on(0)?;
+    lb_tests::cpu::stay_on(0)?;
     tell("loading lb and the reference");
     let mut bench = Bench::new(cases)?;
     for case in &mut *cases {

@@ -50,10 +50,7 @@ impl Rig {
         for tag in self.world.kernel.words(Map::FlowTags) {
             tag.store(0, Ordering::Relaxed);
         }
-        // And what CPUs have at hand of them.
-        for epoch in self.world.kernel.words(Map::Epochs) {
-            epoch.fetch_add(1, Ordering::Relaxed);
-        }
+        self.world.begin_epochs();
     }
 
     /// Lets flows be hashed with `seed` from now on.

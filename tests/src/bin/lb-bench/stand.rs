@@ -9,7 +9,7 @@ use aya::{
     programs::{ProgramFd, Xdp},
 };
 use lb_agent::dataplane::pins;
-use rustix::thread::{CpuSet, sched_setaffinity};
+use lb_tests::cpu;
 
 use super::cases::{FRAME, Shape};
 
@@ -196,16 +196,6 @@ pub fn take(ebpf: &mut Ebpf, name: &str) -> Result<Map> {
         .with_context(|| format!("no map {name}"))
 }
 
-/// Lets the calling thread run on this CPU only.
-///
-/// # Errors
-/// Where this process may not use it.
-pub fn stay_on(cpu: u32) -> Result<()> {
-    let mut one = CpuSet::new();
-    one.set(cpu as usize);
-    sched_setaffinity(None, &one).with_context(|| format!("cannot stay on CPU {cpu}"))
-}
-
 /// Nanoseconds per packet of CPUs that work at once, each of which takes this long for one of its own.
 pub fn together(each: impl Iterator<Item = f64>) -> f64 {
     1.0 / each.map(|ns| 1.0 / ns).sum::<f64>()
@@ -242,7 +232,7 @@ fn at_once(stand: &Xdp, packets: &Packets<'_>, repeat: u32) -> Result<Vec<(f64, 
             .map(|cpu| {
                 let start = &start;
                 scope.spawn(move || {
-                    let stays = stay_on(cpu);
+                    let stays = cpu::stay_on(cpu as usize);
                     start.wait();
                     stays?;
                     one(stand, packets.frame, repeat)

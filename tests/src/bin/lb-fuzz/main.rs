@@ -16,7 +16,6 @@ use anyhow::{Context as _, Result, ensure};
 use clap::Parser;
 use lb_agent::config::Config;
 use lb_tests::engines::World;
-use rustix::thread::{CpuSet, sched_setaffinity};
 
 use grammar::Grammar;
 
@@ -60,9 +59,7 @@ fn run(options: &Options) -> Result<()> {
         "this loads BPF programs and needs root: `cargo xtask fuzz`"
     );
     // Rates are kept per CPU.
-    let mut one = CpuSet::new();
-    one.set(0);
-    sched_setaffinity(None, &one).context("cannot stay on one CPU")?;
+    lb_tests::cpu::stay_on(0)?;
     let seed = options.seed.unwrap_or_else(|| fastrand::u64(..));
     let config = Config::parse(CONFIG, "fuzz.toml")?;
     let world = World::new(&config, 1024)?;

@@ -3,13 +3,11 @@
 use std::{thread, time::Duration};
 
 use anyhow::{Context as _, Result};
-use lb_tests::lab::{
-    Agent, Cables, Lab, Layout, Nginx, Process, agent, binary, client::fetch, wait_until,
+use lb_tests::{
+    cpu,
+    lab::{Agent, Cables, Lab, Layout, Nginx, Process, agent, binary, client::fetch, wait_until},
 };
-use rustix::{
-    process::Pid,
-    thread::{CpuSet, sched_setaffinity},
-};
+use rustix::process::Pid;
 
 use super::{
     nft, proxy,
@@ -102,10 +100,8 @@ impl Peer {
         let server = |number| -> Result<Nginx> {
             let (node, name) = (format!("be{number}"), format!("web-{number}"));
             let mut server = Nginx::start(&lab, &node, &name, 0)?;
-            let mut one = CpuSet::new();
-            one.set(SERVERS);
             let pid = Pid::from_raw(server.process().pid() as i32);
-            sched_setaffinity(pid, &one).context("keeping a server on one CPU")?;
+            cpu::keep_on(pid.context("a server has no process id")?, SERVERS)?;
             Ok(server)
         };
         let servers = [server(1)?, server(2)?];

@@ -8,11 +8,8 @@ use aya::{
     maps::{Array, MapData, PerCpuArray},
     programs::{Xdp, XdpMode},
 };
-use lb_tests::lab::Lab;
-use rustix::{
-    net::{AddressFamily, SocketType, netdevice::name_to_index, socket},
-    thread::{CpuSet, sched_setaffinity},
-};
+use lb_tests::{cpu, lab::Lab};
+use rustix::net::{AddressFamily, SocketType, netdevice::name_to_index, socket};
 
 use super::cases::FRAME;
 
@@ -79,9 +76,7 @@ impl Generator {
         let before = self.received()?;
         let generate = program(&mut self.programs, "lb_generate")?;
         let took = lab.in_namespace("client", || -> Result<Duration> {
-            let mut one = CpuSet::new();
-            one.set(CPU);
-            sched_setaffinity(None, &one).context("cannot stay on one CPU")?;
+            cpu::stay_on(CPU)?;
             let result = generate.test_run(TestRunOptions {
                 data_in: Some(&frame),
                 ctx_in: Some(&context),
